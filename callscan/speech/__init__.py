@@ -1,0 +1,1 @@
+"""From samples to words: speech spans, windows, recognition, word times, quality gates."""
