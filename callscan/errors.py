@@ -35,6 +35,7 @@ REASONS: Final[dict[str, str]] = {
     "coverage": "too little of the speech became words",
     "engine": "the speech model failed on this call",
     "changing": "the file was still being written",
+    "interrupted": "the run that discovered it was stopped before its turn",
     "same_bytes": "the same bytes were already counted under another name",
     "internal": "an unexpected error in callscan",
 }

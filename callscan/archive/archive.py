@@ -1,0 +1,219 @@
+"""The archive: a folder of immutable Parquet shards of call records, and the inventories that planned them.
+
+::
+
+    ARCHIVE/format.json                   what this is and in which version
+    ARCHIVE/inventory/<run>.parquet       what a run discovered that was new, and the shard each recording is due in
+    ARCHIVE/calls/<shard>.parquet         call records (callscan.archive.schema), one file a shard
+    ARCHIVE/report/                       what was counted from them
+
+An inventory is written before the first of its shards is worked on, a shard when all its calls are done, and neither
+is ever changed. A run that was killed is continued by working on the shards that are planned and not there.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from callscan.archive.inventory import INVENTORY
+from callscan.archive.schema import FORMAT, from_table, to_table
+from callscan.archive.store import Store, open_store
+from callscan.errors import ArchiveError
+from callscan.records import CallRecord
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+_KIND = "callscan archive"
+_SHARD = re.compile(r"(\d{6}-\d{6}(?:-[01]+)?)\.parquet")
+_RUN = re.compile(r"(\d{6})\.parquet")
+
+
+class Archive:
+    """An archive that exists, open for reading.
+
+    ``where`` is a local folder or an fsspec URL. Reading needs no lock: shards appear whole or not at all.
+    """
+
+    def __init__(self, where: str) -> None:
+        self.store: Store = open_store(str(where))
+        try:
+            header = json.loads(self.store.read("format.json"))
+            kind, version = header["kind"], header["format"]
+        except FileNotFoundError:
+            raise ArchiveError(
+                f"no archive in {self.url}", "callscan scan RECORDINGS --archive DIR makes one"
+            ) from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise ArchiveError(f"{self.store.path('format.json')} is damaged: {error}") from error
+        if kind != _KIND:
+            raise ArchiveError(f"{self.url} is not a callscan archive, but a {kind!r}")
+        if version > FORMAT:
+            raise ArchiveError(
+                f"{self.url} was written by a newer callscan: format {version}, this one reads up to {FORMAT}",
+                "upgrade callscan",
+            )
+
+    @classmethod
+    def create(cls, where: str) -> Archive:
+        """Open an archive, making an empty one where there is none."""
+        store = open_store(str(where))
+        header = {"kind": _KIND, "format": FORMAT}
+        store.create("format.json", json.dumps(header, sort_keys=True).encode() + b"\n")
+        return cls(where)
+
+    @property
+    def url(self) -> str:
+        """The folder or URL."""
+        return self.store.url
+
+    def shards(self) -> list[str]:
+        """Paths of the committed shards, sorted, as DuckDB's ``read_parquet`` takes them (see :meth:`connect`)."""
+        return [_unglobbed(self.store.path(f"calls/{shard}.parquet")) for shard in self.shard_ids()]
+
+    def shard_ids(self) -> list[str]:
+        """Ids of the committed shards, sorted."""
+        return [match[1] for name in self.store.names("calls") if (match := _SHARD.fullmatch(name))]
+
+    def runs(self) -> list[int]:
+        """Numbers of the runs that planned something, ascending."""
+        return [int(match[1]) for name in self.store.names("inventory") if (match := _RUN.fullmatch(name))]
+
+    def inventories(self) -> list[str]:
+        """Paths of the inventories, oldest run first, as :meth:`shards`."""
+        return [_unglobbed(self.store.path(f"inventory/{run:06d}.parquet")) for run in self.runs()]
+
+    def connect(self) -> duckdb.DuckDBPyConnection:
+        """A DuckDB connection in memory that can read this archive's paths, on an object store too."""
+        import duckdb
+
+        connection = duckdb.connect()
+        if self.store.filesystem is not None:
+            connection.register_filesystem(self.store.filesystem)
+        return connection
+
+    def table(self, shard: str, columns: list[str] | None = None) -> pa.Table:
+        """One shard's rows; page checksums are verified, so that damage is an error and never a wrong number."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        name = f"calls/{shard}.parquet"
+        try:
+            source = pa.BufferReader(self.store.read(name))
+            return pq.read_table(source, columns=columns, page_checksum_verification=True)
+        except (OSError, pa.ArrowInvalid) as error:
+            raise ArchiveError(
+                f"{self.store.path(name)} is damaged: {error}", "callscan verify ARCHIVE names every damaged shard"
+            ) from error
+
+    def plan(self, run: int, inventory: pa.Table) -> bool:
+        """Write a run's inventory (:data:`~callscan.archive.inventory.INVENTORY`); False if that run exists already."""
+        return self.store.create(f"inventory/{run:06d}.parquet", _parquet(inventory))
+
+    def commit(self, shard: str, records: Iterable[CallRecord], *, fingerprint: str, cost: str = "") -> None:
+        """Write a shard; it is there for every reader, whole, when this returns.
+
+        ``cost`` is JSON that says what the shard took to make; it stands in the file's metadata, apart from the rows.
+        """
+        table = to_table(records, fingerprint=fingerprint, shard=shard)
+        if cost:
+            table = table.replace_schema_metadata({**(table.schema.metadata or {}), b"callscan.cost": cost.encode()})
+        self.store.write(f"calls/{shard}.parquet", _parquet(table))
+
+    def append(self, records: Iterable[CallRecord], *, fingerprint: str = "") -> None:
+        """Add call records that were made elsewhere (imported, simulated), as a run of its own with one shard.
+
+        As in a scan, a URI that the archive knows is spoken for by its newest record, and bytes that it knows under
+        another name are a duplicate. The caller holds the lock.
+        """
+        import pyarrow as pa
+
+        records = list(records)
+        run = max(self.runs(), default=0) + 1
+        shard = f"{run:06d}-000000"
+        rows = [
+            {
+                "uri": record.uri,
+                "call_id": record.call_id,
+                "size": record.size,
+                "modified": 0,
+                "reason": "",
+                "detail": "",
+                "metadata": sorted(record.metadata.items()),
+                "run": run,
+                "shard": shard,
+            }
+            for record in records
+        ]
+        if not self.plan(run, pa.Table.from_pylist(rows, schema=INVENTORY)):
+            raise ArchiveError(f"another run is writing to {self.url}", "try again when it has ended")
+        self.commit(shard, records, fingerprint=fingerprint)
+
+    def ledger(self) -> pa.Table:
+        """What became of every recording that was ever discovered: :func:`callscan.archive.ledger.ledger`."""
+        from callscan.archive.ledger import ledger
+
+        return ledger(self)
+
+    def coverage(self) -> dict[str, int]:
+        """``discovered`` and the six statuses it is the sum of, over the whole archive."""
+        from callscan.archive.ledger import coverage
+
+        return coverage(self.ledger())
+
+    def records(self) -> Iterator[CallRecord]:
+        """One record for every recording ever discovered, each call's content once.
+
+        Duplicates, deferred and unreadable recordings come without audio and transcript. Status, reason, call id and
+        metadata are those of the ledger. The order is that of the shards: sort where order matters. One shard
+        is in memory at a time.
+        """
+        due: dict[str, dict[str, dict[str, Any]]] = {}
+        for batch in self.ledger().to_batches():
+            for row in batch.to_pylist():
+                due.setdefault(row["shard"], {})[row["source"] or row["uri"]] = row
+        for shard in sorted(due):
+            rows = due[shard]
+            if shard:
+                for record in from_table(self.table(shard)):
+                    if record.uri in rows:
+                        yield _resolved(record, rows[record.uri])
+            else:
+                for row in rows.values():
+                    yield _resolved(CallRecord("", "", "", "deferred"), row)
+
+
+def _parquet(table: pa.Table) -> bytes:
+    """A table as the bytes of a Parquet file, each page with a checksum."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
+    return bytes(sink.getvalue().to_pybytes())
+
+
+def _unglobbed(path: str) -> str:
+    """A path that DuckDB, which expands wildcards in whatever it reads, takes as it stands."""
+    return re.sub(r"[*?\[]", r"[\g<0>]", path)
+
+
+def _resolved(record: CallRecord, row: dict[str, Any]) -> CallRecord:
+    """A stored record as the ledger sees it."""
+    return replace(
+        record,
+        call_id=row["call_id"],
+        uri=row["uri"],
+        key=row["key"],
+        status=row["status"],
+        reason=row["reason"],
+        detail=row["detail"],
+        size=row["size"],
+        metadata=MappingProxyType(dict(row["metadata"])),
+    )

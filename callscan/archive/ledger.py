@@ -1,0 +1,133 @@
+"""The ledger: what became of every recording that was ever discovered.
+
+An inventory row says that a run discovered a recording; a shard row says what became of it. The ledger joins the two,
+so that ``discovered`` is counted on one side and the statuses on the other:
+
+- *one recording, one row*: a recording is its URI; the newest run that found it new or changed speaks for it;
+- *one call, one count*: of recordings with the same bytes, the one discovered first (run, then URI) is the
+  call and the others are ``duplicate``, whichever of them was in fact transcribed;
+- *nothing is left out*: a recording whose shard is not there yet is ``deferred`` with reason ``interrupted``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from callscan.errors import ArchiveError
+from callscan.records import STATUSES
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from callscan.archive.archive import Archive
+
+_LEDGER = """
+WITH found AS (
+    SELECT * FROM inventory
+    QUALIFY row_number() OVER (PARTITION BY uri ORDER BY run DESC) = 1
+), content AS (
+    SELECT * FROM recorded
+    WHERE key <> '' AND status <> 'duplicate'
+), own AS (
+    SELECT
+        found.* EXCLUDE (reason, detail), recorded.* EXCLUDE (uri, shard, fingerprint), recorded.shard AS own_shard
+    FROM found LEFT JOIN recorded ON recorded.uri = found.uri AND left(recorded.shard, 13) = found.shard
+), first AS (
+    SELECT key, uri, run FROM own WHERE key <> ''
+    QUALIFY row_number() OVER (PARTITION BY key ORDER BY run, uri) = 1
+), best AS (
+    -- A call's content is its own row's, unless that failed or was never transcribed because of its twin.
+    SELECT content.* FROM content JOIN first USING (key)
+    QUALIFY row_number() OVER (
+        PARTITION BY content.key
+        ORDER BY content.status = 'quarantined', content.uri <> first.uri, content.shard DESC, content.uri
+    ) = 1
+)
+SELECT
+    own.uri,
+    own.call_id,
+    coalesce(own.key, '') AS key,
+    CASE
+        WHEN own.key IS NULL THEN 'deferred'
+        WHEN own.key = '' THEN own.status
+        WHEN first.uri = own.uri THEN best.status
+        ELSE 'duplicate'
+    END AS status,
+    CASE
+        WHEN own.key IS NULL THEN 'interrupted'
+        WHEN own.key = '' THEN own.reason
+        WHEN first.uri = own.uri THEN best.reason
+        ELSE 'same_bytes'
+    END AS reason,
+    CASE
+        WHEN own.key IS NULL THEN ''
+        WHEN own.key = '' THEN own.detail
+        WHEN first.uri = own.uri THEN best.detail
+        ELSE 'same bytes as ' || first.uri
+    END AS detail,
+    own.size,
+    own.modified,
+    own.run,
+    own.metadata,
+    CASE
+        WHEN own.key = '' THEN own.own_shard
+        WHEN first.uri = own.uri THEN best.shard
+        ELSE ''
+    END AS shard,
+    CASE
+        WHEN own.key = '' THEN own.uri
+        WHEN first.uri = own.uri THEN best.uri
+        ELSE ''
+    END AS source,
+    CASE WHEN own.key = '' OR first.uri = own.uri THEN coalesce(best.fingerprint, '') ELSE '' END AS fingerprint
+FROM own LEFT JOIN first USING (key) LEFT JOIN best USING (key)
+ORDER BY own.uri
+"""
+
+_COLUMNS = "uri, key, status, reason, detail, shard, fingerprint"
+
+
+def ledger(archive: Archive) -> pa.Table:
+    """One row for every recording ever discovered, by URI.
+
+    Columns: ``uri, call_id, key, status, reason, detail, size, modified, run, metadata``, and where the content is:
+    ``shard`` (id, empty where there is none), ``source`` (the row's URI in that shard), ``fingerprint``.
+    """
+    import duckdb
+
+    from callscan.archive.inventory import INVENTORY
+    from callscan.archive.schema import SCHEMA
+
+    with archive.connect() as connection:
+        sources = (
+            ("inventory", "*", archive.inventories(), INVENTORY),
+            ("recorded", _COLUMNS, archive.shards(), SCHEMA),
+        )
+        for name, columns, paths, schema in sources:
+            connection.register("nothing", schema.empty_table())
+            try:
+                if paths:
+                    connection.execute(
+                        f"CREATE TABLE {name} AS SELECT {columns} FROM read_parquet($paths, hive_partitioning = false)",  # noqa: S608
+                        {"paths": paths},
+                    )
+                else:
+                    connection.execute(f"CREATE TABLE {name} AS SELECT {columns} FROM nothing")  # noqa: S608
+            except (duckdb.Error, OSError) as error:
+                raise ArchiveError(
+                    f"{archive.url}: a file of the archive is damaged: {error}",
+                    "callscan verify ARCHIVE names every damaged file",
+                ) from error
+        return connection.sql(_LEDGER).to_arrow_table()
+
+
+def coverage(table: pa.Table) -> dict[str, int]:
+    """``discovered`` and the six statuses of a ledger; an ArchiveError where they do not add up."""
+    counts: dict[str, int] = dict.fromkeys(STATUSES, 0)
+    for entry in table.column("status").value_counts().to_pylist():
+        if entry["values"] not in counts:
+            raise ArchiveError(f"unknown status {entry['values']!r} in the archive")
+        counts[entry["values"]] = entry["counts"]
+    if sum(counts.values()) != table.num_rows:
+        raise ArchiveError(f"{table.num_rows} recordings discovered, {sum(counts.values())} accounted for")
+    return {"discovered": table.num_rows, **counts}
