@@ -1,0 +1,1 @@
+"""What makes the embedded speech model and the sample calls: grammar, voices, network, export, evaluation."""

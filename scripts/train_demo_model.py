@@ -1,0 +1,95 @@
+"""Train the embedded speech model from nothing: ``python scripts/train_demo_model.py --work DIR``.
+
+Makes the corpus with espeak-ng, trains in stages on the CPU, exports to ``callscan/demo/model`` and writes the model
+card. Interrupted, the same command goes on from its last checkpoint. Needs Debian's espeak-ng and sox, and from PyPI
+``torch openai-whisper tokenizers soxr ctranslate2`` beside callscan's own requirements.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+
+from demo import batches, corpus
+from demo.batches import Stage
+from demo.network import Whisperling
+
+STAGES = (
+    Stage("words", steps=5000, seconds=6, batch=16, utterances=3, rate=1e-3, warmup=300, silent=0.0, placed=0.0),
+    Stage("places", steps=3000, seconds=8, batch=14, utterances=4, rate=1e-3, warmup=50, silent=0.04, placed=0.9),
+    Stage("windows", steps=3000, seconds=30, batch=4, utterances=12, rate=8e-4, warmup=50, silent=0.12, placed=0.0),
+)
+UTTERANCES = 24_000
+
+
+def loss_of(net: Whisperling, data: batches.Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cross-entropy of the tokens and CTC loss of the encoder."""
+    with torch.autocast("cpu", torch.bfloat16):
+        memory = net.encode(data.mel, data.offsets)
+        logits = net.decode(data.given, memory)
+        ctc_logits = net.ctc(memory)
+    tokens = F.cross_entropy(logits.float().transpose(1, 2), data.answer, ignore_index=-100)
+    log_probs = ctc_logits.float().log_softmax(-1).transpose(0, 1)
+    sizes = torch.full((len(data.mel),), log_probs.shape[0])
+    return tokens, F.ctc_loss(log_probs, data.ctc, sizes, data.ctc_sizes, zero_infinity=True)
+
+
+def train(stage: Stage, net: Whisperling, data: corpus.Corpus, tokens: batches.Tokens, seed: int, checkpoint: Path) -> None:
+    """Run one stage, from its checkpoint where there is one."""
+    optimiser = torch.optim.AdamW(net.parameters(), lr=stage.rate, weight_decay=0.01, betas=(0.9, 0.98), fused=True)
+    first = 0
+    if checkpoint.exists():
+        saved = torch.load(checkpoint)
+        net.load_state_dict(saved["net"])
+        optimiser.load_state_dict(saved["optimiser"])
+        first = saved["step"]
+    began, sums = time.monotonic(), [0.0, 0.0]
+    with ThreadPoolExecutor(1) as ahead:
+        coming = ahead.submit(batches.batch, data, tokens, stage, seed, first)
+        for step in range(first, stage.steps):
+            ready, coming = coming.result(), ahead.submit(batches.batch, data, tokens, stage, seed, step + 1)
+            share = step / stage.steps
+            rate = stage.rate * min(1, step / stage.warmup + 0.02) * (0.49 * (1 + math.cos(math.pi * share)) + 0.02)
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+            ce, ctc = loss_of(net, ready)
+            optimiser.zero_grad()
+            (ce + 0.5 * ctc).backward()
+            torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+            optimiser.step()
+            net.reserve()
+            sums = [sums[0] + ce.item(), sums[1] + ctc.item()]
+            if (step + 1) % 50 == 0:
+                pace = (time.monotonic() - began) / (step + 1 - first)
+                print(f"{stage.name} {step + 1}/{stage.steps} tokens {sums[0] / 50:.3f} ctc {sums[1] / 50:.3f} {pace:.3f} s/step", flush=True)
+                sums = [0.0, 0.0]
+            if (step + 1) % 200 == 0 or step + 1 == stage.steps:
+                temporary = checkpoint.with_suffix(".tmp")
+                torch.save({"net": net.state_dict(), "optimiser": optimiser.state_dict(), "step": step + 1}, temporary)
+                temporary.replace(checkpoint)
+
+
+def main() -> None:
+    """Corpus, stages, export, test."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", type=Path, required=True, help="folder for the corpus and the checkpoints")
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    torch.set_flush_denormal(True)
+    torch.manual_seed(options.seed)
+    data = corpus.make(options.work / "train", UTTERANCES, options.seed)
+    tokens = batches.Tokens(data.texts)
+    net = Whisperling(len(tokens.all), len(tokens.letters) + 1)
+    print(f"{len(data)} utterances, {len(tokens.words)} word tokens, {sum(p.numel() for p in net.parameters()) / 1e6:.2f} M parameters", flush=True)
+    for stage in STAGES:
+        train(stage, net, data, tokens, options.seed, options.work / f"{stage.name}.pt")
+
+
+if __name__ == "__main__":
+    main()
