@@ -1,0 +1,286 @@
+"""The worker: a shard of recordings in, a file of call records out. Runners decide where it runs, and how many.
+
+This is the one place where an exception becomes a status: whatever goes wrong with a recording ends as its
+``quarantined`` (or ``deferred``) record, and whatever goes wrong with the archive or the model ends the run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+from types import MappingProxyType, TracebackType
+
+from callscan.archive import Archive
+from callscan.archive.inventory import Planned, Task
+from callscan.audio import Decoded, DecodeLimits, Decoder, hash_file
+from callscan.audio.files import local_path
+from callscan.config import Settings
+from callscan.errors import CallscanError, RecordingError
+from callscan.records import CallRecord, Recording, Speaker, Status, Transcript
+from callscan.speech.api import CallAudio, CallSpeech, SpeechEngine
+
+VERSION = 1
+"""Grows when this file makes another record from the same recording and the same engine."""
+
+_AHEAD = 4
+"""Recordings that are being decoded before the engine asks for them."""
+
+EngineFactory = Callable[[], SpeechEngine]
+"""Makes the engine in the process that uses it; must be picklable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What became of a shard: its recordings by status, their audio seconds, and the seconds it took."""
+
+    shard: str
+    statuses: dict[Status, int]
+    audio: float = 0.0
+    wall: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A recording that is decoded and open; ``close`` frees what it holds."""
+
+    planned: Planned
+    key: str
+    decoded: Decoded
+    close: Callable[[], None]
+
+
+class Worker:
+    """Works on one shard after another, with one engine and one decoder. Use it as a context manager."""
+
+    def __init__(self, archive: str, settings: Settings, engine: EngineFactory) -> None:
+        self._archive = Archive(archive)
+        self._calls = settings.calls
+        self._language = None if settings.speech.language == "auto" else settings.speech.language
+        self._engine = engine()
+        self._open = ExitStack()
+        self._decoder = self._open.enter_context(Decoder(DecodeLimits()))
+        self._threads = self._open.enter_context(ThreadPoolExecutor(_AHEAD, "callscan-decode"))
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.close()
+
+    @property
+    def fingerprint(self) -> str:
+        """Hex digest of everything but the recording itself that can change its record."""
+        parts = [VERSION, self._engine.fingerprint, self._language, self._calls.channels, self._calls.min_coverage]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+    def run(self, task: Task) -> Summary:
+        """Work on a shard and commit it; raises only what has to stop the run (ArchiveError, ModelError)."""
+        began = time.monotonic()
+        records: dict[str, CallRecord] = {}
+        for call, speech in self._transcribed(self._opened(task, records)):
+            records[call.planned.recording.uri] = self._heard(call, speech)
+        ordered = [records[planned.recording.uri] for planned in task.calls]
+        audio = sum(record.audio.decoded for record in ordered if record.audio is not None)
+        wall = time.monotonic() - began
+        cost = json.dumps({"audio_s": round(audio, 3), "wall_s": round(wall, 3)})
+        self._archive.commit(task.shard, ordered, fingerprint=self.fingerprint, cost=cost)
+        return Summary(task.shard, dict(Counter(record.status for record in ordered)), audio, wall)
+
+    def _opened(self, task: Task, records: dict[str, CallRecord]) -> Iterator[_Call]:
+        """The calls that can be transcribed, decoded a few ahead; those that cannot go straight into ``records``."""
+        seen: set[str] = set()
+        rest = iter(task.calls)
+        ahead: deque[Future[_Call | CallRecord]] = deque()
+        try:
+            while True:
+                while len(ahead) < _AHEAD and (planned := next(rest, None)) is not None:
+                    ahead.append(self._threads.submit(self._prepare, planned, task.known))
+                if not ahead:
+                    return
+                outcome = ahead.popleft().result()
+                if isinstance(outcome, _Call) and outcome.key in seen:
+                    outcome.close()
+                    outcome = _duplicate(outcome.planned, outcome.key)
+                if isinstance(outcome, _Call):
+                    seen.add(outcome.key)
+                    yield outcome
+                else:
+                    records[outcome.uri] = outcome
+        finally:
+            for future in ahead:
+                if not future.cancel() and future.exception() is None and isinstance(left := future.result(), _Call):
+                    left.close()
+
+    def _prepare(self, planned: Planned, known: frozenset[str]) -> _Call | CallRecord:
+        """Hash and decode one recording."""
+        key = ""
+        with ExitStack() as stack:
+            try:
+                if planned.reason:
+                    raise RecordingError(planned.reason, planned.detail)
+                path = stack.enter_context(_local(planned.recording))
+                key = hash_file(path)
+                _demand_unchanged(planned.recording, path)
+                if key in known:
+                    return _duplicate(planned, key)
+                decoded = stack.enter_context(self._decoder.decode(path))
+                _demand_unchanged(planned.recording, path)
+                return _Call(planned, key, decoded, stack.pop_all().close)
+            except Exception as error:  # noqa: BLE001 - here it becomes a status
+                return _failed(planned, key, error)
+
+    def _transcribed(self, calls: Iterator[_Call]) -> Iterator[tuple[_Call, CallSpeech | Exception]]:
+        """What the engine hears in each call, in order; the call is closed when the next one is asked for.
+
+        Where the engine fails, the calls it had in hand are given to it again one by one: only the one that it
+        fails on alone is at fault.
+        """
+        in_hand: deque[_Call] = deque()
+
+        def audio() -> Iterator[CallAudio]:
+            for call in calls:
+                in_hand.append(call)
+                yield self._audio(call)
+
+        try:
+            while True:
+                try:
+                    for speech in self._engine.transcribe(audio()):
+                        yield in_hand[0], speech
+                        in_hand.popleft().close()
+                    if not in_hand:
+                        return
+                except Exception as error:
+                    _reraise_fatal(error)
+                    if not in_hand:
+                        raise
+                for _ in range(len(in_hand)):
+                    yield in_hand[0], self._alone(in_hand[0])
+                    in_hand.popleft().close()
+        finally:
+            for call in in_hand:
+                call.close()
+
+    def _alone(self, call: _Call) -> CallSpeech | Exception:
+        try:
+            return next(iter(self._engine.transcribe(iter([self._audio(call)]))))
+        except Exception as error:  # noqa: BLE001 - becomes a status in _heard
+            _reraise_fatal(error)
+            return error
+
+    def _audio(self, call: _Call) -> CallAudio:
+        decoded = call.decoded
+        return CallAudio(call.key, decoded.duration, decoded.channels, decoded.read, self._language)
+
+    def _heard(self, call: _Call, speech: CallSpeech | Exception) -> CallRecord:
+        """The record of a call that the engine has listened to."""
+        if isinstance(speech, CallSpeech) and speech.error:
+            speech = RecordingError("engine", speech.error)
+        if isinstance(speech, Exception):
+            reason = speech.reason if isinstance(speech, RecordingError) else "engine"
+            return _failed(call.planned, call.key, RecordingError(reason, _message(speech)))
+        transcript = Transcript(
+            language=speech.language,
+            language_probability=speech.language_probability,
+            segments=tuple(
+                replace(segment, speaker=self._speaker(segment.channel, call.decoded.channels))
+                for segment in speech.segments
+            ),
+            speech=speech.spans,
+            coverage=speech.coverage,
+        )
+        problems = list(call.decoded.problems)
+        if not problems and any(speech.spans) and speech.coverage < self._calls.min_coverage:
+            problems.append(("coverage", f"words cover {speech.coverage:.0%} of the speech"))
+        status: Status = "degraded" if problems else "scanned"
+        if not problems and not any(speech.spans):
+            status, problems = "no_speech", [("no_speech", "")]
+        (reason, detail), *others = problems or [("", "")]
+        return replace(
+            _record(call.planned, status, call.key, reason, detail),
+            audio=call.decoded.info,
+            transcript=transcript,
+            notes=(*(f"{code}: {text}" for code, text in others), *call.decoded.warnings),
+        )
+
+    def _speaker(self, channel: int, channels: int) -> Speaker:
+        """One channel holds both speakers, so it tells neither."""
+        names = self._calls.channels
+        return names[channel] if channels > 1 and channel < len(names) else "unknown"
+
+
+def _record(planned: Planned, status: Status, key: str, reason: str = "", detail: str = "") -> CallRecord:
+    return CallRecord(
+        call_id=planned.call_id,
+        uri=planned.recording.uri,
+        key=key,
+        status=status,
+        reason=reason,
+        detail=detail,
+        size=planned.recording.size,
+        metadata=MappingProxyType(dict(planned.metadata)),
+    )
+
+
+def _duplicate(planned: Planned, key: str) -> CallRecord:
+    return _record(planned, "duplicate", key, "same_bytes")
+
+
+def _failed(planned: Planned, key: str, error: Exception) -> CallRecord:
+    """The one place where an exception becomes a status."""
+    _reraise_fatal(error)
+    reason = error.reason if isinstance(error, RecordingError) else "internal"
+    if reason == "changing":
+        return _record(planned, "deferred", "", reason, _message(error))
+    return _record(planned, "quarantined", key, reason, _message(error))
+
+
+def _reraise_fatal(error: Exception) -> None:
+    """What is wrong with the archive, the model or the settings is not wrong with a call."""
+    if isinstance(error, CallscanError) and not isinstance(error, RecordingError):
+        raise error
+
+
+def _message(error: Exception) -> str:
+    return error.message if isinstance(error, CallscanError) else f"{type(error).__name__}: {error}"
+
+
+@contextmanager
+def _local(recording: Recording) -> Iterator[str]:
+    """A path to the recording's bytes: its own, or for a remote one that of a temporary copy with the same suffix."""
+    if local_path(recording.uri) is not None:
+        yield recording.uri
+        return
+    import fsspec
+
+    with tempfile.NamedTemporaryFile(prefix="callscan-", suffix=PurePosixPath(recording.uri).suffix) as copy:
+        try:
+            with fsspec.open(recording.uri, "rb") as remote:
+                shutil.copyfileobj(remote, copy, 1 << 20)
+        except Exception as error:  # each fsspec file system raises its own client's errors
+            raise RecordingError("unreadable", f"{type(error).__name__}: {error}") from error
+        copy.flush()
+        yield copy.name
+
+
+def _demand_unchanged(recording: Recording, path: str) -> None:
+    """The bytes that were planned are the bytes that are read: no recorder is still writing to them."""
+    try:
+        now = os.stat(local_path(path) or path)  # noqa: PTH116 - a name that is not Unicode is bytes
+    except OSError as error:
+        raise RecordingError("unreadable", error.strerror or str(error)) from error
+    moved = path == recording.uri and recording.modified != now.st_mtime_ns
+    if now.st_size != recording.size or moved:
+        raise RecordingError("changing", f"planned with {recording.size} bytes, now {now.st_size}")
