@@ -1,0 +1,85 @@
+"""From the archive's ledger and one pass over its transcripts to ``calls.parquet`` and ``hits.parquet``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from callscan.report.callers import pseudonyms
+from callscan.report.database import connect, literal
+from callscan.report.tables import MEASURES, calls_schema, found_schema, hits_schema, measures_schema
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from duckdb import DuckDBPyConnection
+
+ROW_GROUP = 100_000
+"""Rows a Parquet row group: fixed, so that the same rows are the same bytes."""
+
+_START = "regexp_replace(trim(metadata['start_time']), '(Z|[+-][0-9]{2}:?[0-9]{2})$', '')"
+# A decimal comma is how French tables write 12,5.
+_NUMBER = "TRY_CAST(replace(metadata['{name}'], ',', '.') AS DOUBLE)"
+_OWN = ("start_time", "queue", "agent", "wait_seconds", "transfers", "caller_number", "caller")
+
+_CALLS = f"""
+SELECT l.key, l.call_id, l.uri, l.status, l.reason, l.detail,
+    l.status IN ('scanned', 'degraded') AND m.words IS NOT NULL AS counted,
+    TRY_CAST({_START} AS TIMESTAMP) AS start_time,
+    nullif(trim(metadata['queue']), '') AS queue,
+    nullif(trim(metadata['agent']), '') AS agent,
+    {_NUMBER.format(name="wait_seconds")} AS wait_seconds,
+    {_NUMBER.format(name="transfers")} AS transfers,
+    p.caller,
+    map_from_entries(list_sort(list_filter(map_entries(metadata), lambda e: e.key NOT IN {_OWN}))) AS metadata,
+    {", ".join(f"m.{name}" for name in MEASURES)}
+FROM ledger AS l
+LEFT JOIN m ON m.key = l.key AND l.key <> '' AND l.status <> 'duplicate'
+LEFT JOIN p ON p.uri = l.uri
+ORDER BY l.uri
+"""
+
+_HITS = """
+SELECT f.key, c.call_id, f.* EXCLUDE (key)
+FROM f JOIN c ON c.key = f.key
+WHERE c.counted
+ORDER BY f.key, f.start, f."end", f.issue, f.pattern
+"""
+
+
+def assemble(
+    ledger: pa.Table, measures: Sequence[Path], found: Sequence[Path], folder: Path, *, caller_key: bytes
+) -> None:
+    """Write both tables into ``folder``.
+
+    ``ledger`` has a row for every recording: ``uri, call_id, key, status, reason, detail, metadata`` (map of strings).
+    ``measures`` and ``found`` are Parquet files of the schemas of that name, in any order and any split:
+    the result does not depend on either. Caller numbers are replaced by their HMAC under ``caller_key``.
+    """
+    with connect(scratch=folder) as connection:
+        connection.register("ledger", ledger)
+        connection.register("p", pseudonyms(ledger, caller_key))
+        _view(connection, "m", measures, measures_schema())
+        _write(connection, _CALLS, folder / "calls.parquet", calls_schema())
+        _view(connection, "f", found, found_schema())
+        connection.execute(f"CREATE VIEW c AS SELECT * FROM read_parquet({literal(folder / 'calls.parquet')})")
+        _write(connection, _HITS, folder / "hits.parquet", hits_schema())
+
+
+def _view(connection: DuckDBPyConnection, name: str, parts: Sequence[Path], schema: pa.Schema) -> None:
+    """The parts as one view; an empty table where there are none."""
+    if parts:
+        paths = ", ".join(literal(part) for part in parts)
+        connection.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet([{paths}])")
+    else:
+        connection.register(name, schema.empty_table())
+
+
+def _write(connection: DuckDBPyConnection, query: str, path: Path, schema: pa.Schema) -> None:
+    """The rows of a query as one Parquet file, a row group at a time."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        for batch in connection.sql(query).to_arrow_reader(ROW_GROUP):
+            writer.write_table(pa.Table.from_batches([batch]).cast(schema), row_group_size=ROW_GROUP)

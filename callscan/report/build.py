@@ -1,0 +1,125 @@
+"""From the two tables to a :class:`Report`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from callscan.report import count, database
+from callscan.report.contract import SCHEMA_VERSION, Cost, Cut, LexiconInfo, Measure, Metadata, Report
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+MEASURES: tuple[tuple[str, str, str], ...] = (
+    ("talk_share_customer", "share", "talk_customer / nullif(talk_customer + talk_agent, 0)"),
+    ("talk_share_agent", "share", "talk_agent / nullif(talk_customer + talk_agent, 0)"),
+    ("silence_share", "share", "silence / nullif(duration, 0)"),
+    ("longest_silence", "seconds", "longest_silence"),
+    ("overtalk_share", "share", "overtalk / nullif(speech, 0)"),
+    ("duration", "seconds", "duration"),
+    ("words_per_minute_customer", "words_per_minute", "words_customer * 60 / nullif(talk_customer, 0)"),
+    ("words_per_minute_agent", "words_per_minute", "words_agent * 60 / nullif(talk_agent, 0)"),
+)
+"""Interaction measures: name, unit, SQL over one call. Shares of talk are of the two sides' talk together."""
+
+
+def build(
+    calls: Path,
+    hits: Path,
+    *,
+    issues: Sequence[count.IssueInfo],
+    lexicon: str,
+    selection: database.Selection,
+    metadata: Metadata | None = None,
+    stages: Mapping[str, float] | None = None,
+) -> Report:
+    """Count ``calls.parquet`` and ``hits.parquet`` into a report.
+
+    ``issues`` are those of the lexicon, ``lexicon`` its digest; ``metadata`` says how the operational table met the
+    calls; ``stages`` are seconds of work by stage, as the scan measured them. UsageError where ``selection`` names a
+    column that is not there.
+    """
+    with database.connect() as connection:
+        cuts = database.open_tables(connection, calls, hits, selection)
+        coverage = count.coverage(connection)
+        denominators = count.slices(connection, cuts)
+        listed, left_out = count.failures(connection)
+        first, last = connection.execute(
+            "SELECT strftime(min(start_time), '%Y-%m-%d'), strftime(max(start_time), '%Y-%m-%d') FROM chosen"
+        ).fetchall()[0]
+        return Report(
+            schema_version=SCHEMA_VERSION,
+            callscan=version("callscan"),
+            lexicon=LexiconInfo(digest=lexicon, issues=len(issues)),
+            cut=_cut(connection, selection),
+            coverage=coverage,
+            calls=count.scalar(connection, "SELECT count(*) FROM c"),
+            complete=coverage.quarantined + coverage.deferred + coverage.degraded == 0,
+            first_day=first,
+            last_day=last,
+            failure_reasons=count.failure_reasons(connection),
+            failures=listed,
+            failures_left_out=left_out,
+            metadata=metadata,
+            slices=denominators,
+            issues=count.issues(connection, issues, denominators, cuts),
+            alerts=[],
+            interaction=_interaction(connection),
+            repeat_contact=None,
+            operations=[],
+            cost=_cost(connection, stages or {}),
+        )
+
+
+def _cut(connection: DuckDBPyConnection, selection: database.Selection) -> Cut:
+    """What was asked for, and how many recordings have no date to be asked for by."""
+    return Cut(
+        since=selection.since.isoformat() if selection.since else None,
+        until=selection.until.isoformat() if selection.until else None,
+        where=dict(sorted(selection.where.items())),
+        undated=count.scalar(connection, "SELECT count(*) FROM all_calls WHERE start_time IS NULL"),
+    )
+
+
+def _interaction(connection: DuckDBPyConnection) -> list[Measure]:
+    """Mean, median and 90th percentile of each measure, over the calls it can be taken of."""
+    result = []
+    for name, unit, expression in MEASURES:
+        # Sums of millionths, as integers: a mean of floats depends on the order in which threads add them.
+        calls, total, median, p90 = connection.execute(
+            f"""SELECT count(v), CAST(sum(CAST(round(v * 1e6) AS HUGEINT)) AS DOUBLE),
+                quantile_cont(v, 0.5), quantile_cont(v, 0.9)
+            FROM (SELECT {expression} AS v FROM c)"""
+        ).fetchall()[0]
+        result.append(
+            Measure(
+                name=name,
+                unit=unit,  # type: ignore[arg-type]
+                calls=calls,
+                mean=round(total / 1e6 / calls, 4) if calls else None,
+                median=round(median, 4) if calls else None,
+                p90=round(p90, 4) if calls else None,
+            )
+        )
+    return result
+
+
+def _cost(connection: DuckDBPyConnection, stages: Mapping[str, float]) -> Cost:
+    """What was heard, and the seconds of work by stage where the scan gave them."""
+    audio, speech, words = connection.execute(
+        """SELECT CAST(coalesce(sum(CAST(round(duration * 1000) AS BIGINT)), 0) AS BIGINT),
+            CAST(coalesce(sum(CAST(round(speech * 1000) AS BIGINT)), 0) AS BIGINT),
+            CAST(coalesce(sum(words), 0) AS BIGINT)
+        FROM chosen WHERE status IN ('scanned', 'degraded', 'no_speech')"""
+    ).fetchall()[0]
+    work = sum(stages.values())
+    return Cost(
+        audio_seconds=audio / 1000,
+        speech_seconds=speech / 1000,
+        words=words,
+        stages={name: round(seconds, 3) for name, seconds in sorted(stages.items())},
+        realtime_factor=round(audio / 1000 / work, 2) if work > 0 else None,
+    )
