@@ -1,0 +1,106 @@
+"""How long a recording claims to be, and whether its last byte is missing: told from the container, not the decoder."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+from typing import Any
+
+from callscan.audio import riff, sniff
+from callscan.audio.source import Source
+
+_OGG_TAIL = 1 << 17
+_MOST_BOXES = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What the container says of its own size.
+
+    ``cut`` says in words that the file ends too early, empty if it does not or nobody can know. ``options`` go to the
+    demuxer. ``timed`` is False where FFmpeg's duration is a guess from the bit rate and so declares nothing.
+    """
+
+    riff: riff.Riff | None = None
+    cut: str = ""
+    timed: bool = True
+    options: dict[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    def declared(self, container: Any, stream: Any, heard: float) -> float:
+        """Seconds that the file claims to hold; ``heard`` (seconds found) where it claims nothing."""
+        if self.riff is not None:
+            if not self.riff.missing or not self.riff.present:
+                return heard
+            return heard * (self.riff.present + self.riff.missing) / self.riff.present
+        if not self.timed:
+            return heard
+        if stream.duration and stream.time_base:
+            return float(stream.duration * stream.time_base)
+        return float(container.duration / 1_000_000) if container.duration else heard
+
+
+def measure(source: Source, demuxer: str) -> Bounds:
+    """Read what the container of ``source`` says of its own size."""
+    if demuxer == "wav":
+        return _wav(source)
+    if demuxer == "ogg":
+        return Bounds(cut=_ogg_cut(source), timed=False)
+    if demuxer == "mp4":
+        return Bounds(cut=_mp4_cut(source))
+    if demuxer == "mp3":
+        return Bounds(timed=_counted(source.read_at(0, sniff.HEAD)))
+    return Bounds(timed=demuxer not in ("aac", "amr", "gsm", "g722", "mulaw", "alaw", "s16le"))
+
+
+def _wav(source: Source) -> Bounds:
+    header = riff.parse(source.read_at, source.size)
+    # Without a probe limit FFmpeg looks for DTS inside 16-bit PCM, at a cost that grows with the packets' square.
+    options = {"max_size": "32768", "max_probe_packets": "1"}
+    if header is None:
+        return Bounds(cut="the file ends inside its header", options=options)
+    if header.declared is None or header.overrun:
+        options["ignore_length"] = "1"
+    warnings = ("header_too_small",) if header.overrun else ()
+    return Bounds(riff=header, options=options, warnings=warnings)
+
+
+def _ogg_cut(source: Source) -> str:
+    """An Ogg stream ends with a whole page that says it is the last (RFC 3533)."""
+    start = max(0, source.size - _OGG_TAIL)
+    tail = source.read_at(start, _OGG_TAIL)
+    at = tail.rfind(b"OggS")
+    if at < 0:
+        return "the last page is lost"
+    page = tail[at:]
+    if len(page) < 27 or len(page) < 27 + page[26] + sum(page[27 : 27 + page[26]]):
+        return "the file ends inside a page; how much is missing is not written anywhere"
+    if not page[5] & 4:
+        return "the stream has no end mark; how much is missing is not written anywhere"
+    return ""
+
+
+def _mp4_cut(source: Source) -> str:
+    """An MP4 file is a row of boxes, each with its size (ISO/IEC 14496-12)."""
+    offset, names = 0, set()
+    for _ in range(_MOST_BOXES):
+        head = source.read_at(offset, 16)
+        if len(head) < 8:
+            break
+        size, name = struct.unpack(">I4s", head[:8])
+        names.add(name)
+        if size == 1 and len(head) == 16:
+            size = struct.unpack(">Q", head[8:])[0]
+        if size == 0:  # to the end of the file
+            break
+        if offset + size > source.size:
+            return f"the file ends inside its {name.decode('latin-1')} box"
+        if size < 8:
+            break
+        offset += size
+    return "" if b"moov" in names else "the index (moov) is missing: the recorder did not finish the file"
+
+
+def _counted(head: bytes) -> bool:
+    """Whether an MP3 says how many frames it has (a Xing, Info or VBRI header in its first frame)."""
+    return any(mark in head for mark in (b"Xing", b"Info", b"VBRI"))

@@ -1,0 +1,183 @@
+"""Decoding recordings: each in a process of its own, into a spool that can be read anywhere."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from callscan.audio import channels, files
+from callscan.audio.facts import Facts
+from callscan.audio.limits import SAMPLE_BYTES, SAMPLE_RATE, DecodeLimits
+from callscan.audio.sandbox import Sandbox
+from callscan.errors import RecordingError
+from callscan.records import AudioInfo, Recording
+
+
+class Decoded:
+    """A decoded call: read any channel at any time. Close it, or use it in ``with``, to free its spool.
+
+    Channels are those of the call, numbered from 0: of identical channels in the file only the first is kept.
+    """
+
+    def __init__(self, facts: Facts, spool: BinaryIO) -> None:
+        self._spool = spool
+        self._samples = facts.samples
+        self._file_channels = facts.channels
+        self._kept, remarks = channels.judge(facts.products, facts.samples)
+        self.info = AudioInfo(
+            container=facts.container,
+            codec=facts.codec,
+            channels=facts.channels,
+            sample_rate=facts.sample_rate,
+            declared=round(facts.declared, 3),
+            decoded=round(facts.decoded, 3),
+            lost=round(facts.lost, 3),
+        )
+        self.channels = len(self._kept)
+        self.duration = facts.samples / SAMPLE_RATE
+        self.problems: tuple[tuple[str, str], ...] = tuple(facts.problems)
+        """(reason, detail) pairs; any of them makes the call ``degraded``."""
+        self.warnings: tuple[str, ...] = (*facts.warnings, *remarks)
+        """Remarks that make nothing worse: ``identical_channels``, ``antiphase``, ``dead_channel:N``,
+        ``header_too_small``, ``gaps:SECONDS``, ``more_streams:N``, ``channels_change``."""
+
+    def read(self, channel: int, start: float, end: float) -> npt.NDArray[np.float32]:
+        """Samples of one channel from ``start`` to ``end`` seconds: shape (n,), 16 kHz, -1 to 1.
+
+        Times outside the recording are cut to it, so the answer may be shorter than asked, or empty.
+        """
+        first = min(max(round(start * SAMPLE_RATE), 0), self._samples)
+        last = min(max(round(end * SAMPLE_RATE), first), self._samples)
+        frame = self._file_channels * SAMPLE_BYTES
+        data = os.pread(self._spool.fileno(), (last - first) * frame, first * frame)
+        samples = np.frombuffer(data, np.int16).reshape(-1, self._file_channels)[:, self._kept[channel]]
+        return samples * np.float32(1 / 32768)
+
+    def close(self) -> None:
+        """Free the spool; nothing can be read afterwards."""
+        self._spool.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Decoder:
+    """Decodes recordings in killable processes, one for each thread that decodes at the same time.
+
+    ``spool_dir`` is where decoded audio waits, 32 kB per second and channel; the system's temporary folder by default.
+    """
+
+    def __init__(self, limits: DecodeLimits | None = None, *, spool_dir: str | Path | None = None) -> None:
+        self._limits = limits or DecodeLimits()
+        self._spool_dir = spool_dir
+        self._idle: list[Sandbox] = []
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def decode(self, recording: str | Path | Recording | BinaryIO) -> Decoded:
+        """Decode a path, a URL, a discovered recording, or an open file.
+
+        Raises:
+            RecordingError: nothing could be recovered; ``reason`` says why.
+        """
+        if isinstance(recording, (str, Path, Recording)):
+            uri = recording.uri if isinstance(recording, Recording) else str(recording)
+            with files.open_recording(uri) as file:
+                return self._decode_file(file, uri)
+        name = getattr(recording, "name", "")
+        return self._decode_file(recording, name if isinstance(name, str) else "")
+
+    def _decode_file(self, file: BinaryIO, name: str) -> Decoded:
+        with _with_descriptor(file) as real:
+            spool = tempfile.TemporaryFile(prefix="callscan-", dir=self._spool_dir)  # noqa: SIM115 - kept by Decoded
+            try:
+                before = os.fstat(real.fileno())
+                facts = self._run(real.fileno(), spool.fileno(), Path(name).suffix[1:])
+                after = os.fstat(real.fileno())
+                if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+                    grown = f"{before.st_size} bytes became {after.st_size} while it was read"
+                    raise RecordingError("changing", grown, "Scan it again when the recorder is done with it.")
+                return Decoded(facts, spool)
+            except BaseException:
+                spool.close()
+                raise
+
+    def _run(self, recording: int, spool: int, suffix: str) -> Facts:
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("the decoder is closed")
+            sandbox = self._idle.pop() if self._idle else None
+        if sandbox is None or not sandbox.usable:
+            if sandbox is not None:
+                sandbox.kill()
+            sandbox = Sandbox(self._limits)
+        try:
+            facts = sandbox.decode(recording, spool, suffix)
+        except RecordingError:
+            self._put_back(sandbox)
+            raise
+        except BaseException:
+            sandbox.kill()
+            raise
+        self._put_back(sandbox)
+        return facts
+
+    def _put_back(self, sandbox: Sandbox) -> None:
+        with self._lock:
+            if sandbox.usable and not self._closed:
+                self._idle.append(sandbox)
+                return
+        sandbox.kill()
+
+    def close(self) -> None:
+        """End the decoding processes. Calls that were decoded can still be read."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for sandbox in idle:
+            sandbox.kill()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class _Borrowed:
+    """An open file that stays open when the ``with`` ends."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def __enter__(self) -> BinaryIO:
+        return self._file
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+
+def _with_descriptor(file: BinaryIO) -> _Borrowed | BinaryIO:
+    try:
+        file.fileno()
+    except (AttributeError, OSError):
+        copy = tempfile.TemporaryFile(prefix="callscan-")  # noqa: SIM115 - closed by the caller's with
+        shutil.copyfileobj(file, copy)
+        copy.flush()
+        return copy
+    return _Borrowed(file)

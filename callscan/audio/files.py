@@ -1,0 +1,126 @@
+"""Opening recordings without being led astray, and telling their bytes apart."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import re
+import shutil
+import stat
+import tempfile
+from pathlib import Path
+from typing import BinaryIO, cast
+from urllib.parse import unquote_to_bytes, urlsplit
+
+from callscan.errors import RecordingError
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_BLOCK = 1 << 20
+
+
+def is_url(uri: str) -> bool:
+    """Whether ``uri`` is an fsspec URL (``s3://bucket/key``) and not the name of a local file."""
+    return _URL.match(uri) is not None
+
+
+def local_path(uri: str) -> bytes | None:
+    """The file-system path that ``uri`` names, None where it is a remote URL.
+
+    ``file://`` URLs stand for names that are not valid UTF-8 and so could not be written into a report.
+    """
+    if uri.startswith("file://"):
+        return unquote_to_bytes(urlsplit(uri).path)
+    return None if is_url(uri) else os.fsencode(uri)
+
+
+def path_uri(path: str) -> str:
+    """How a local path is written down: itself, or a percent-encoded ``file://`` URL if it is not valid Unicode."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return Path(path).absolute().as_uri()
+    return path
+
+
+def open_recording(uri: str) -> BinaryIO:
+    """Open a recording for reading, as a file with a file descriptor.
+
+    A remote recording is copied into an unlinked temporary file first. Only regular files are opened: opening a
+    pipe would wait for ever and opening a device may do something.
+
+    Raises:
+        RecordingError: ``not_a_file`` or ``unreadable``.
+    """
+    path = local_path(uri)
+    return _fetch(uri) if path is None else _open_local(path)
+
+
+def _open_local(path: bytes) -> BinaryIO:
+    try:
+        _demand_regular(os.stat(path))  # noqa: PTH116 - the path is bytes
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        try:
+            _demand_regular(os.fstat(descriptor))
+            return os.fdopen(descriptor, "rb", buffering=0)
+        except BaseException:
+            os.close(descriptor)
+            raise
+    except OSError as error:
+        raise RecordingError(
+            "unreadable", error.strerror or str(error), "Check the path and its permissions."
+        ) from error
+
+
+def _demand_regular(status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise RecordingError("not_a_file", f"this is {kind_of(status.st_mode)}, not a file")
+
+
+def kind_of(mode: int) -> str:
+    """What a file mode describes, in words."""
+    kinds = {
+        stat.S_IFDIR: "a folder",
+        stat.S_IFIFO: "a pipe",
+        stat.S_IFSOCK: "a socket",
+        stat.S_IFCHR: "a device",
+        stat.S_IFBLK: "a device",
+        stat.S_IFLNK: "a symbolic link",
+    }
+    return kinds.get(stat.S_IFMT(mode), "no regular file")
+
+
+def _fetch(url: str) -> BinaryIO:
+    import fsspec
+
+    copy = tempfile.TemporaryFile(prefix="callscan-")  # noqa: SIM115 - handed to the caller
+    try:
+        with fsspec.open(url, "rb") as remote:
+            shutil.copyfileobj(remote, copy, _BLOCK)
+        copy.flush()
+        copy.seek(0)
+    except Exception as error:  # every store raises errors of its own
+        copy.close()
+        raise RecordingError(
+            "unreadable", f"{type(error).__name__}: {error}", "Check the address and the access rights."
+        ) from error
+    return copy
+
+
+def hash_file(uri: str) -> str:
+    """SHA-256 of a recording's bytes, as hex: what tells one call from another, whatever their names.
+
+    Raises:
+        RecordingError: the recording could not be read.
+    """
+    with open_recording(uri) as file:
+        return hash_open_file(file)
+
+
+def hash_open_file(file: BinaryIO) -> str:
+    """SHA-256 of an open file's bytes, as hex; its position is left at the end."""
+    try:
+        file.seek(0)
+        return hashlib.file_digest(cast(io.BufferedReader, file), "sha256").hexdigest()
+    except OSError as error:
+        raise RecordingError("unreadable", error.strerror or str(error)) from error
