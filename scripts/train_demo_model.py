@@ -21,48 +21,66 @@ from demo.batches import Stage
 from demo.network import Whisperling
 
 STAGES = (
-    Stage("words", steps=5000, seconds=6, batch=16, utterances=3, rate=1e-3, warmup=300, silent=0.0, placed=0.0),
-    Stage("places", steps=3000, seconds=8, batch=14, utterances=4, rate=1e-3, warmup=50, silent=0.04, placed=0.9),
-    Stage("windows", steps=3000, seconds=30, batch=4, utterances=12, rate=8e-4, warmup=50, silent=0.12, placed=0.0),
+    Stage("words", steps=4000, seconds=6, batch=16, utterances=3, rate=4e-3, warmup=100, silent=0.02, placed=0.0, ctc=0.5),
+    Stage("places", steps=3500, seconds=8, batch=14, utterances=4, rate=3e-3, warmup=50, silent=0.05, placed=0.9, ctc=0.5),
+    Stage("windows", steps=2200, seconds=30, batch=4, utterances=12, rate=2e-3, warmup=50, silent=0.12, placed=0.0, ctc=0.0),
 )
 UTTERANCES = 24_000
 
 
-def loss_of(net: Whisperling, data: batches.Batch) -> tuple[torch.Tensor, torch.Tensor]:
-    """Cross-entropy of the tokens and CTC loss of the encoder."""
+def loss_of(net: Whisperling, data: batches.Batch, ctc_weight: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cross-entropy of the tokens and CTC loss of the encoder (0 where it has no weight)."""
     with torch.autocast("cpu", torch.bfloat16):
         memory = net.encode(data.mel, data.offsets)
         logits = net.decode(data.given, memory)
-        ctc_logits = net.ctc(memory)
+        ctc_logits = net.ctc(memory) if ctc_weight else None
     tokens = F.cross_entropy(logits.float().transpose(1, 2), data.answer, ignore_index=-100)
+    if ctc_logits is None:
+        return tokens, torch.zeros(())
     log_probs = ctc_logits.float().log_softmax(-1).transpose(0, 1)
     sizes = torch.full((len(data.mel),), log_probs.shape[0])
     return tokens, F.ctc_loss(log_probs, data.ctc, sizes, data.ctc_sizes, zero_infinity=True)
 
 
+def optimisers(net: Whisperling, rate: float) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices of the layers, AdamW for the rest.
+
+    After 300 steps of the first stage Muon stood at a token loss of 1.93 where AdamW alone stood at 2.97.
+    """
+    layers = [p for name, p in net.named_parameters() if p.ndim == 2 and name.startswith(("encoder.", "decoder."))]
+    known = {id(p) for p in layers}
+    rest = [p for p in net.parameters() if id(p) not in known]
+    return [
+        torch.optim.Muon(layers, lr=rate, weight_decay=0.01, momentum=0.95, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(rest, lr=rate * 0.375, weight_decay=0.01, betas=(0.9, 0.98), fused=True),
+    ]
+
+
 def train(stage: Stage, net: Whisperling, data: corpus.Corpus, tokens: batches.Tokens, seed: int, checkpoint: Path) -> None:
     """Run one stage, from its checkpoint where there is one."""
-    optimiser = torch.optim.AdamW(net.parameters(), lr=stage.rate, weight_decay=0.01, betas=(0.9, 0.98), fused=True)
+    both = optimisers(net, stage.rate)
+    peaks = [optimiser.param_groups[0]["lr"] for optimiser in both]
     first = 0
     if checkpoint.exists():
         saved = torch.load(checkpoint)
         net.load_state_dict(saved["net"])
-        optimiser.load_state_dict(saved["optimiser"])
+        for optimiser, state in zip(both, saved["optimisers"], strict=True):
+            optimiser.load_state_dict(state)
         first = saved["step"]
     began, sums = time.monotonic(), [0.0, 0.0]
     with ThreadPoolExecutor(1) as ahead:
         coming = ahead.submit(batches.batch, data, tokens, stage, seed, first)
         for step in range(first, stage.steps):
             ready, coming = coming.result(), ahead.submit(batches.batch, data, tokens, stage, seed, step + 1)
-            share = step / stage.steps
-            rate = stage.rate * min(1, step / stage.warmup + 0.02) * (0.49 * (1 + math.cos(math.pi * share)) + 0.02)
-            for group in optimiser.param_groups:
-                group["lr"] = rate
-            ce, ctc = loss_of(net, ready)
-            optimiser.zero_grad()
-            (ce + 0.5 * ctc).backward()
+            share = min(1, step / stage.warmup + 0.02) * (0.49 * (1 + math.cos(math.pi * step / stage.steps)) + 0.02)
+            ce, ctc = loss_of(net, ready, stage.ctc)
+            for optimiser, peak in zip(both, peaks, strict=True):
+                optimiser.param_groups[0]["lr"] = peak * share
+                optimiser.zero_grad()
+            (ce + stage.ctc * ctc).backward()
             torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-            optimiser.step()
+            for optimiser in both:
+                optimiser.step()
             net.reserve()
             sums = [sums[0] + ce.item(), sums[1] + ctc.item()]
             if (step + 1) % 50 == 0:
@@ -71,7 +89,8 @@ def train(stage: Stage, net: Whisperling, data: corpus.Corpus, tokens: batches.T
                 sums = [0.0, 0.0]
             if (step + 1) % 200 == 0 or step + 1 == stage.steps:
                 temporary = checkpoint.with_suffix(".tmp")
-                torch.save({"net": net.state_dict(), "optimiser": optimiser.state_dict(), "step": step + 1}, temporary)
+                state = {"net": net.state_dict(), "optimisers": [o.state_dict() for o in both], "step": step + 1}
+                torch.save(state, temporary)
                 temporary.replace(checkpoint)
 
 

@@ -27,7 +27,8 @@ class Stage:
     """One stage of the curriculum.
 
     ``seconds`` is the window, ``utterances`` the most it holds, ``silent`` the share of windows without speech,
-    ``placed`` the share of windows put at a random position among the encoder's 1,500.
+    ``placed`` the share of windows put at a random position among the encoder's 1,500, ``ctc`` the weight of the CTC
+    loss beside the decoder's (attention alone does not learn to align).
     """
 
     name: str
@@ -39,6 +40,7 @@ class Stage:
     warmup: int
     silent: float
     placed: float
+    ctc: float
 
 
 @dataclass(frozen=True)
