@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
+_DAMAGED = "callscan verify ARCHIVE names every damaged file"
 _KIND = "callscan archive"
 _SHARD = re.compile(r"(\d{6}-\d{6}(?:-[01]+)?)\.parquet")
 _RUN = re.compile(r"(\d{6})\.parquet")
@@ -89,11 +90,14 @@ class Archive:
         """Paths of the inventories, oldest run first, as :meth:`shards`."""
         return [_unglobbed(self.store.path(f"inventory/{run:06d}.parquet")) for run in self.runs()]
 
-    def connect(self) -> duckdb.DuckDBPyConnection:
-        """A DuckDB connection in memory that can read this archive's paths, on an object store too."""
+    def connect(self, scratch: str = ":memory:") -> duckdb.DuckDBPyConnection:
+        """A DuckDB connection that can read this archive's paths, on an object store too.
+
+        ``scratch`` is a database file for tables that may be larger than memory.
+        """
         import duckdb
 
-        connection = duckdb.connect()
+        connection = duckdb.connect(scratch)
         if self.store.filesystem is not None:
             connection.register_filesystem(self.store.filesystem)
         return connection
@@ -108,13 +112,24 @@ class Archive:
             source = pa.BufferReader(self.store.read(name))
             return pq.read_table(source, columns=columns, page_checksum_verification=True)
         except (OSError, pa.ArrowInvalid) as error:
-            raise ArchiveError(
-                f"{self.store.path(name)} is damaged: {error}", "callscan verify ARCHIVE names every damaged shard"
-            ) from error
+            raise ArchiveError(f"{self.store.path(name)} is damaged: {error}", _DAMAGED) from error
 
-    def plan(self, run: int, inventory: pa.Table) -> bool:
-        """Write a run's inventory (:data:`~callscan.archive.inventory.INVENTORY`); False if that run exists already."""
-        return self.store.create(f"inventory/{run:06d}.parquet", _parquet(inventory))
+    def plan(self, run: int, inventory: Iterable[pa.RecordBatch]) -> None:
+        """Write a run's inventory (:data:`~callscan.archive.inventory.INVENTORY`), sorted by shard."""
+        if not self.store.create(f"inventory/{run:06d}.parquet", _parquet(INVENTORY, inventory)):
+            raise ArchiveError(f"another run is writing to {self.url}", "try again when it has ended")
+
+    def planned(self, run: int) -> Iterator[pa.RecordBatch]:
+        """A run's inventory, as it was written."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        name = f"inventory/{run:06d}.parquet"
+        try:
+            source = pa.BufferReader(self.store.read(name))
+            yield from pq.ParquetFile(source, page_checksum_verification=True).iter_batches(4096)
+        except (OSError, pa.ArrowInvalid) as error:
+            raise ArchiveError(f"{self.store.path(name)} is damaged: {error}", _DAMAGED) from error
 
     def commit(self, shard: str, records: Iterable[CallRecord], *, fingerprint: str, cost: str = "") -> None:
         """Write a shard; it is there for every reader, whole, when this returns.
@@ -124,7 +139,7 @@ class Archive:
         table = to_table(records, fingerprint=fingerprint, shard=shard)
         if cost:
             table = table.replace_schema_metadata({**(table.schema.metadata or {}), b"callscan.cost": cost.encode()})
-        self.store.write(f"calls/{shard}.parquet", _parquet(table))
+        self.store.write(f"calls/{shard}.parquet", _parquet(table.schema, table.to_batches()))
 
     def append(self, records: Iterable[CallRecord], *, fingerprint: str = "") -> None:
         """Add call records that were made elsewhere (imported, simulated), as a run of its own with one shard.
@@ -146,13 +161,13 @@ class Archive:
                 "reason": "",
                 "detail": "",
                 "metadata": sorted(record.metadata.items()),
+                "fingerprint": fingerprint,
                 "run": run,
                 "shard": shard,
             }
             for record in records
         ]
-        if not self.plan(run, pa.Table.from_pylist(rows, schema=INVENTORY)):
-            raise ArchiveError(f"another run is writing to {self.url}", "try again when it has ended")
+        self.plan(run, pa.Table.from_pylist(rows, schema=INVENTORY).to_batches())
         self.commit(shard, records, fingerprint=fingerprint)
 
     def ledger(self) -> pa.Table:
@@ -189,13 +204,15 @@ class Archive:
                     yield _resolved(CallRecord("", "", "", "deferred"), row)
 
 
-def _parquet(table: pa.Table) -> bytes:
-    """A table as the bytes of a Parquet file, each page with a checksum."""
+def _parquet(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> bytes:
+    """Rows as the bytes of a Parquet file, each page with a checksum."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
+    with pq.ParquetWriter(sink, schema, compression="zstd", write_page_checksum=True) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
     return bytes(sink.getvalue().to_pybytes())
 
 

@@ -13,18 +13,20 @@ import pyarrow as pa
 
 from callscan.records import Recording
 
+_REPEATED = pa.dictionary(pa.int32(), pa.string())
+
 INVENTORY = pa.schema(
     [
         ("uri", pa.string()),
         ("call_id", pa.string()),
         ("size", pa.int64()),
         ("modified", pa.int64()),
-        ("reason", pa.string()),
-        ("detail", pa.string()),
+        ("reason", _REPEATED),
+        ("detail", _REPEATED),
         ("metadata", pa.map_(pa.string(), pa.string())),
-        ("fingerprint", pa.string()),
+        ("fingerprint", _REPEATED),
         ("run", pa.int32()),
-        ("shard", pa.string()),
+        ("shard", _REPEATED),
     ],
     metadata={"callscan.format": "1"},
 )

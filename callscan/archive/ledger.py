@@ -13,10 +13,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from callscan.archive.inventory import INVENTORY
+from callscan.archive.schema import SCHEMA
 from callscan.errors import ArchiveError
 from callscan.records import STATUSES
 
 if TYPE_CHECKING:
+    import duckdb
     import pyarrow as pa
 
     from callscan.archive.archive import Archive
@@ -30,7 +33,8 @@ WITH found AS (
     WHERE key <> '' AND status <> 'duplicate'
 ), own AS (
     SELECT
-        found.* EXCLUDE (reason, detail), recorded.* EXCLUDE (uri, shard, fingerprint), recorded.shard AS own_shard
+        found.* EXCLUDE (reason, detail), found.reason AS refused,
+        recorded.* EXCLUDE (uri, shard), recorded.shard AS own_shard
     FROM found LEFT JOIN recorded ON recorded.uri = found.uri AND left(recorded.shard, 13) = found.shard
 ), first AS (
     SELECT key, uri, run FROM own WHERE key <> ''
@@ -79,46 +83,51 @@ SELECT
         WHEN first.uri = own.uri THEN best.uri
         ELSE ''
     END AS source,
-    CASE WHEN own.key = '' OR first.uri = own.uri THEN coalesce(best.fingerprint, '') ELSE '' END AS fingerprint
+    own.shard AS due,
+    own.refused,
+    own.fingerprint
 FROM own LEFT JOIN first USING (key) LEFT JOIN best USING (key)
-ORDER BY own.uri
 """
 
-_COLUMNS = "uri, key, status, reason, detail, shard, fingerprint"
+_COLUMNS = "uri, key, status, reason, detail, shard"
 
 
 def ledger(archive: Archive) -> pa.Table:
     """One row for every recording ever discovered, by URI.
 
     Columns: ``uri, call_id, key, status, reason, detail, size, modified, run, metadata``, and where the content is:
-    ``shard`` (id, empty where there is none), ``source`` (the row's URI in that shard), ``fingerprint``.
+    ``shard`` (id, empty where there is none) and ``source`` (the row's URI in that shard). As it was planned:
+    ``due`` (id of its shard), ``refused`` (reason if it was refused when discovered) and ``fingerprint``.
     """
+    with archive.connect() as connection:
+        create_ledger(connection, archive)
+        return connection.sql("SELECT * FROM ledger ORDER BY uri").to_arrow_table()
+
+
+def create_ledger(connection: duckdb.DuckDBPyConnection, archive: Archive) -> None:
+    """Make the ledger as table ``ledger`` of a connection that :meth:`Archive.connect` gave."""
     import duckdb
 
-    from callscan.archive.inventory import INVENTORY
-    from callscan.archive.schema import SCHEMA
-
-    with archive.connect() as connection:
-        sources = (
-            ("inventory", "*", archive.inventories(), INVENTORY),
-            ("recorded", _COLUMNS, archive.shards(), SCHEMA),
-        )
-        for name, columns, paths, schema in sources:
-            connection.register("nothing", schema.empty_table())
-            try:
-                if paths:
-                    connection.execute(
-                        f"CREATE TABLE {name} AS SELECT {columns} FROM read_parquet($paths, hive_partitioning = false)",  # noqa: S608
-                        {"paths": paths},
-                    )
-                else:
-                    connection.execute(f"CREATE TABLE {name} AS SELECT {columns} FROM nothing")  # noqa: S608
-            except (duckdb.Error, OSError) as error:
-                raise ArchiveError(
-                    f"{archive.url}: a file of the archive is damaged: {error}",
-                    "callscan verify ARCHIVE names every damaged file",
-                ) from error
-        return connection.sql(_LEDGER).to_arrow_table()
+    for name, columns, paths, schema in (
+        ("inventory", "*", archive.inventories(), INVENTORY),
+        ("recorded", _COLUMNS, archive.shards(), SCHEMA),
+    ):
+        source = "read_parquet($paths, hive_partitioning = false)"
+        if not paths:
+            source = "nothing"
+            connection.register(source, schema.empty_table())
+        try:
+            connection.execute(
+                f"CREATE TEMP TABLE {name} AS SELECT {columns} FROM {source}",  # noqa: S608 - names of this file
+                {"paths": paths} if paths else None,
+            )
+        except (duckdb.Error, OSError) as error:
+            raise ArchiveError(
+                f"{archive.url}: a file of the archive is damaged: {error}",
+                "callscan verify ARCHIVE names every damaged file",
+            ) from error
+    connection.execute(f"CREATE TEMP TABLE ledger AS {_LEDGER}")
+    connection.execute("DROP TABLE inventory; DROP TABLE recorded")
 
 
 def coverage(table: pa.Table) -> dict[str, int]:

@@ -1,0 +1,1 @@
+"""Who runs workers, and the scan that they do together."""
