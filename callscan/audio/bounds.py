@@ -11,17 +11,21 @@ from callscan.audio.source import Source
 
 _OGG_TAIL = 1 << 17
 _MOST_BOXES = 100_000
+_MOST_CHUNKS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """What the container says of its own size.
 
-    ``cut`` says in words that the file ends too early, empty if it does not or nobody can know. ``options`` go to the
-    demuxer. ``timed`` is False where FFmpeg's duration is a guess from the bit rate and so declares nothing.
+    ``present`` and ``missing`` are bytes of samples, where the container declares them in bytes. ``cut`` says in words
+    that the file ends too early, empty if it does not or nobody can know. ``timed`` is False where FFmpeg's duration
+    is a guess from the bit rate and so declares nothing. ``options`` go to the demuxer.
     """
 
     riff: riff.Riff | None = None
+    present: int = 0
+    missing: int = 0
     cut: str = ""
     timed: bool = True
     options: dict[str, str] = field(default_factory=dict)
@@ -29,10 +33,8 @@ class Bounds:
 
     def declared(self, container: Any, stream: Any, heard: float) -> float:
         """Seconds that the file claims to hold; ``heard`` (seconds found) where it claims nothing."""
-        if self.riff is not None:
-            if not self.riff.missing or not self.riff.present:
-                return heard
-            return heard * (self.riff.present + self.riff.missing) / self.riff.present
+        if self.present:
+            return heard * (self.present + self.missing) / self.present
         if not self.timed:
             return heard
         if stream.duration and stream.time_base:
@@ -50,6 +52,8 @@ def measure(source: Source, demuxer: str) -> Bounds:
         return Bounds(cut=_mp4_cut(source))
     if demuxer == "mp3":
         return Bounds(timed=_counted(source.read_at(0, sniff.HEAD)))
+    if demuxer in ("w64", "caf"):
+        return _w64(source) if demuxer == "w64" else _caf(source)
     return Bounds(timed=demuxer not in ("aac", "amr", "gsm", "g722", "mulaw", "alaw", "s16le"))
 
 
@@ -62,7 +66,40 @@ def _wav(source: Source) -> Bounds:
     if header.declared is None or header.overrun:
         options["ignore_length"] = "1"
     warnings = ("header_too_small",) if header.overrun else ()
-    return Bounds(riff=header, options=options, warnings=warnings)
+    return Bounds(header, header.present, header.missing, options=options, warnings=warnings)
+
+
+def _w64(source: Source) -> Bounds:
+    """Sony Wave64: RIFF with 16-byte names and 8-byte sizes that count the name and themselves, padded to 8."""
+    offset = 40
+    for _ in range(_MOST_CHUNKS):
+        head = source.read_at(offset, 24)
+        if len(head) < 24:
+            break
+        size = struct.unpack("<Q", head[16:])[0]
+        if head[:4] == b"data":
+            return _span(source, offset + 24, size - 24)
+        offset += max(24, size + 7 & ~7)
+    return Bounds(cut="the file ends inside its header")
+
+
+def _caf(source: Source) -> Bounds:
+    """Apple's Core Audio Format: chunks with 8-byte sizes; the samples' is -1 while they are being written."""
+    offset = 8
+    for _ in range(_MOST_CHUNKS):
+        head = source.read_at(offset, 12)
+        if len(head) < 12:
+            break
+        size = struct.unpack(">q", head[4:])[0]
+        if head[:4] == b"data":
+            return _span(source, offset + 12, size) if size > 0 else Bounds()
+        offset += 12 + max(0, size)
+    return Bounds(cut="the file ends inside its header")
+
+
+def _span(source: Source, start: int, declared: int) -> Bounds:
+    present = max(0, min(declared, source.size - start))
+    return Bounds(present=present, missing=max(0, declared - present))
 
 
 def _ogg_cut(source: Source) -> str:

@@ -1,12 +1,12 @@
-"""Telling channels apart by the sums of their products: identical, opposite, dead."""
+"""Telling channels apart by the sums of their products: copies of each other, inverted, dead."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 _ALIKE = 1e-5
-"""Two channels are one if their difference has less than this share of their energy (-50 dB): lossy codecs make
-two copies of one signal differ by less, and two microphones on one call differ by far more."""
+"""Two channels carry one signal if what one cannot explain of the other has less than this share of its energy
+(-50 dB): lossy codecs make two copies differ by less, and two telephones on one call differ by far more."""
 
 _DEAD = 32.0**2
 """Mean square of 16-bit samples below which a channel is dead (-60 dBFS): A-law's silence is 8."""
@@ -15,30 +15,27 @@ _DEAD = 32.0**2
 def judge(products: Sequence[Sequence[float]], samples: int) -> tuple[tuple[int, ...], tuple[str, ...]]:
     """Which channels of the file are channels of the call, and what is remarkable about them.
 
-    ``products[a][b]`` is the sum over all samples of channel a times channel b. Returns the file's channel
-    numbers that are kept (identical ones once) and warnings: ``identical_channels``, ``antiphase``, ``dead_channel:N``.
+    ``products[a][b]`` is the sum over all samples of channel a times channel b. Returns the file's channel numbers
+    that are kept (a signal that stands on several channels is kept once, for it would be counted twice) and
+    warnings: ``identical_channels``, ``antiphase`` (a copy with its sign turned), ``dead_channel:N``.
     """
+    alive = [products[channel][channel] / samples > _DEAD for channel in range(len(products))]
+    if not any(alive):
+        return (0,), ("identical_channels",) if len(products) > 1 else ()
     kept: list[int] = []
     warnings: list[str] = []
-    alive = [products[channel][channel] / samples > _DEAD for channel in range(len(products))]
     for channel in range(len(products)):
-        twins = [other for other in kept if alive[other] == alive[channel] and _same(products, other, channel, 1)]
-        if twins and (alive[channel] or not any(alive)):
-            _once(warnings, "identical_channels")
+        twin = next((other for other in kept if alive[channel] and _one_signal(products, other, channel)), None)
+        if twin is None:
+            kept.append(channel)
             continue
-        if any(alive[other] and alive[channel] and _same(products, other, channel, -1) for other in kept):
-            _once(warnings, "antiphase")
-        kept.append(channel)
-    if any(alive):
-        warnings += [f"dead_channel:{place}" for place, channel in enumerate(kept) if not alive[channel]]
+        warning = "identical_channels" if products[twin][channel] > 0 else "antiphase"
+        if warning not in warnings:
+            warnings.append(warning)
+    warnings += [f"dead_channel:{place}" for place, channel in enumerate(kept) if not alive[channel]]
     return tuple(kept), tuple(warnings)
 
 
-def _same(products: Sequence[Sequence[float]], one: int, other: int, sign: int) -> bool:
-    energy = products[one][one] + products[other][other]
-    return energy - 2 * sign * products[one][other] <= _ALIKE * energy
-
-
-def _once(warnings: list[str], warning: str) -> None:
-    if warning not in warnings:
-        warnings.append(warning)
+def _one_signal(products: Sequence[Sequence[float]], one: int, other: int) -> bool:
+    energies = products[one][one] * products[other][other]
+    return energies > 0 and products[one][other] ** 2 >= (1 - _ALIKE) * energies

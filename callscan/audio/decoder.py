@@ -24,7 +24,7 @@ from callscan.records import AudioInfo, Recording
 class Decoded:
     """A decoded call: read any channel at any time. Close it, or use it in ``with``, to free its spool.
 
-    Channels are those of the call, numbered from 0: of identical channels in the file only the first is kept.
+    Channels are those of the call, numbered from 0: of channels that carry one signal only the first is kept.
     """
 
     def __init__(self, facts: Facts, spool: BinaryIO) -> None:

@@ -167,24 +167,33 @@ def _elementary(head: bytes) -> str:
         start = 10 + sum((head[6 + place] & 0x7F) << (21 - 7 * place) for place in range(4))
         if start >= len(head) - 4:
             return "mp3"  # a tag with a picture in it, larger than what was read
-    at = head.find(b"\xff", start)
-    while 0 <= at < len(head) - 4:
-        for demuxer, length in (("mp3", mpeg_frame), ("aac", adts_frame)):
-            if _run_of(head, at, length):
-                return demuxer
-        at = head.find(b"\xff", at + 1)
+    for demuxer, framing in (("mp3", mpeg_frame), ("aac", adts_frame)):
+        if find_run(head, start, framing) is not None:
+            return demuxer
     return "mp3" if head.startswith(b"ID3") else ""
 
 
-def _run_of(head: bytes, at: int, length: Callable[[bytes], int]) -> bool:
-    """Whether three frames follow each other from ``at``, or as many as ``head`` holds if it ends before that."""
+def find_run(data: bytes, start: int, framing: Callable[[bytes], int]) -> int | None:
+    """Where, from ``start``, three frames follow each other, or as many as there are up to the end of ``data``.
+
+    ``framing`` tells the length of a frame from its header, 0 if there is none.
+    """
+    at = data.find(b"\xff", start)
+    while 0 <= at < len(data) - 7:
+        if _is_run(data, at, framing):
+            return at
+        at = data.find(b"\xff", at + 1)
+    return None
+
+
+def _is_run(data: bytes, at: int, framing: Callable[[bytes], int]) -> bool:
     for _ in range(3):
-        size = length(head[at : at + 7])
-        if not size:
+        length = framing(data[at : at + 7])
+        if not length:
             return False
-        at += size
-        if at > len(head) - 7:
-            return len(head) < HEAD
+        at += length
+        if at > len(data) - 7:
+            return len(data) < HEAD
     return True
 
 

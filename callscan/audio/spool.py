@@ -20,16 +20,11 @@ class TooLong(Exception):  # noqa: N818 - a limit, not a fault
 class Spool:
     """Writes samples to a descriptor. ``limit`` is the most samples per channel."""
 
-    def __init__(self, descriptor: int, limit: int) -> None:
+    def __init__(self, descriptor: int, channels: int, limit: int) -> None:
         self._descriptor = descriptor
-        self._limit = limit
-        self.channels = 0
-        self.samples = 0
-        self.products = np.zeros((0, 0))
-
-    def open(self, channels: int) -> None:
-        """Fix the number of channels, before the first sample."""
+        self.limit = limit
         self.channels = channels
+        self.samples = 0
         self.products = np.zeros((channels, channels))
 
     def write(self, data: memoryview) -> None:
@@ -59,6 +54,6 @@ class Spool:
         os.ftruncate(self._descriptor, self.samples * self.channels * SAMPLE_BYTES)
 
     def _advance(self, samples: int) -> None:
-        if self.samples + samples > self._limit:
+        if self.samples + samples > self.limit:
             raise TooLong
         self.samples += samples

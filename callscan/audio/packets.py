@@ -1,0 +1,150 @@
+"""The packets of one recording, decoded one by one: a bad one is left out, measured and counted.
+
+Where a container has time stamps they tell how much is missing. Where it has none (MP3, AAC, AMR) the missing
+time is told from the missing bytes, at the rate of those that could be decoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import av
+import av.error
+
+from callscan.audio import sniff
+from callscan.audio.source import Source
+
+_FAILURES = (av.error.FFmpegError, ValueError)
+_MOST_FAILURES = 1_000
+"""The demuxer may fail this often before the rest of the file is given up."""
+
+_WINDOW = 1 << 16
+_FRAMED: dict[str, Callable[[bytes], int]] = {"mp3": sniff.mpeg_frame, "aac": sniff.adts_frame}
+_TIMELESS = frozenset({"mp3", "aac", "amr", "gsm", "g722"})
+_TIMELESS_IN_WAV = frozenset({"mp3", "mp3float", "mp2", "mp2float", "aac"})
+
+
+@dataclass(slots=True)
+class Damage:
+    """What was lost before a frame: ``places`` that failed, and ``seconds`` where no time stamp will tell."""
+
+    places: int = 0
+    seconds: float = 0.0
+
+
+class Packets:
+    """Decodes one stream. ``block`` is the size in bytes of what can be decoded by itself, 0 where nobody knows."""
+
+    def __init__(self, container: Any, stream: Any, demuxer: str, source: Source, block: int) -> None:
+        self._container = container
+        self._stream = stream
+        self._source = source
+        self._block = block
+        self._framing = _FRAMED.get(demuxer)
+        self.timed = not (demuxer in _TIMELESS or (demuxer == "wav" and stream.codec_context.name in _TIMELESS_IN_WAV))
+        self.places = 0
+        self.cut = False  # the last packet is not whole
+        self.pending = Damage()  # since the last frame
+        self._good_bytes = 0
+        self._good_seconds = 0.0
+        self._position: int | None = None  # where the current packet starts in the file
+        self._accounted = 0  # up to where lost bytes were turned into lost time
+
+    def frames(self) -> Iterator[tuple[Any, Damage]]:
+        """Every frame that can be decoded, with the damage in front of it."""
+        for packet in self._packets():
+            seconds = 0.0
+            for frame in self._decoded(packet):
+                if not frame.samples or not frame.sample_rate:
+                    continue
+                seconds += frame.samples / frame.sample_rate
+                damage, self.pending = self.pending, Damage()
+                yield frame, damage
+            if seconds:
+                self._good_seconds += seconds
+                self._good_bytes += packet.size
+            if self._position is not None:
+                self._position += packet.size
+
+    def _packets(self) -> Iterator[Any]:
+        packets, failures, last = self._container.demux(self._stream), 0, None
+        while True:
+            try:
+                packet = next(packets, None)
+            except av.error.MemoryError as error:
+                raise MemoryError from error
+            except _FAILURES:
+                failures += 1
+                self._wound(0.0)
+                if failures >= _MOST_FAILURES:
+                    return
+                packets = self._container.demux(self._stream)
+                continue
+            if packet is None:
+                return
+            if packet.size:
+                if self._position is None:
+                    self._position = packet.pos
+                last = packet
+            elif last is not None:
+                self.cut = self._is_cut(last)
+            yield packet
+
+    def _is_cut(self, last: Any) -> bool:
+        """Whether the last packet says that it is longer than it is, or FFmpeg met the end of the file inside it."""
+        return last.is_corrupt or (self._framing is not None and self._framing(bytes(last)[:7]) > last.size)
+
+    def _decoded(self, packet: Any) -> Iterator[Any]:
+        try:
+            yield from packet.decode()
+        except av.error.EOFError:
+            return
+        except av.error.MemoryError as error:
+            raise MemoryError from error
+        except _FAILURES:
+            if 0 < self._block < packet.size:
+                yield from self._block_by_block(packet)
+            else:
+                self._wound(0.0 if self.timed else self._missing(packet))
+
+    def _block_by_block(self, packet: Any) -> Iterator[Any]:
+        """Decode what can be decoded of a packet of many blocks, for a block stands for itself."""
+        data, blocks = bytes(packet), packet.size / self._block
+        lasted = float(packet.duration * packet.time_base) / blocks if packet.duration and packet.time_base else 0.0
+        for start in range(0, packet.size, self._block):
+            try:
+                yield from self._stream.codec_context.decode(av.Packet(data[start : start + self._block]))
+            except av.error.MemoryError as error:
+                raise MemoryError from error
+            except _FAILURES:
+                self._wound(lasted)
+
+    def _wound(self, seconds: float) -> None:
+        self.places += 1
+        self.pending.places += 1
+        self.pending.seconds += seconds
+
+    def _missing(self, packet: Any) -> float:
+        """Seconds that a failed packet took, with what the demuxer skipped behind it."""
+        if not self._good_bytes:
+            return float(packet.duration * packet.time_base) if packet.duration and packet.time_base else 0.0
+        pace = self._good_seconds / self._good_bytes
+        if self._framing is None or self._position is None:
+            return float(packet.size * pace)
+        start = max(self._position, self._accounted)
+        if self._position >= self._accounted:
+            self._accounted = max(self._resumes(self._position + 1, self._framing), self._position + packet.size)
+            self._position = self._accounted - packet.size
+        return max(0, self._accounted - start) * pace
+
+    def _resumes(self, offset: int, framing: Callable[[bytes], int]) -> int:
+        """Where in the file the next run of whole frames starts; the file's end if none does."""
+        while offset < self._source.size:
+            window = self._source.read_at(offset, _WINDOW)
+            found = sniff.find_run(window, 0, framing)
+            if found is not None:
+                return offset + found
+            offset += max(1, len(window) - 4096) if offset + len(window) < self._source.size else len(window)
+        return self._source.size

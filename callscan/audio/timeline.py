@@ -1,0 +1,122 @@
+"""Frames of whatever form in, samples at 16 kHz out, each at its own time.
+
+A stretch of audio without a gap is resampled as one. A gap, or a change of rate or layout, ends the stretch; the
+silence that stands for a gap takes no room in the spool.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from av.audio.fifo import AudioFifo
+from av.audio.resampler import AudioResampler
+
+from callscan.audio.limits import SAMPLE_BYTES, SAMPLE_RATE
+from callscan.audio.packets import Damage
+from callscan.audio.spool import Spool
+
+_BATCH = 32_768
+"""Samples that are gathered before they are resampled: fewer calls, and still small."""
+
+_JITTER = 0.25
+"""Seconds by which time stamps may differ from the samples before a gap is believed."""
+
+_PRECISE = 0.01
+"""The same, behind a damaged place and in containers that never leave a gap on purpose."""
+
+_LONGEST_GAP = 3600.0
+"""Seconds; a longer jump in the time stamps is a wrong time stamp and no gap."""
+
+_PAUSE = 1.0
+"""Seconds; recorders that write nothing in pauses (Opus DTX) leave gaps up to this long. Longer ones are lost audio."""
+
+
+class Timeline:
+    """Keeps the time of one recording while it goes into the spool. All times in seconds."""
+
+    def __init__(self, spool: Spool, *, timed: bool, gapless: bool) -> None:
+        """``timed``: the container has time stamps; ``gapless``: its format never leaves a gap on purpose."""
+        self._spool = spool
+        self._timed = timed
+        self._gapless = gapless
+        self._resampler: AudioResampler | None = None
+        self._fifo = AudioFifo()
+        self._form: tuple[str, str, int] | None = None
+        self._clock = 0.0  # handed on so far, silence included
+        self._zero: float | None = None  # the time stamp at which the clock started
+        self.decoded = 0.0
+        self.lost = 0.0
+        self.paused = 0.0
+        self.channels_change = False
+
+    def add(self, frame: Any, damage: Damage) -> None:
+        """Take the next frame, with the damage in front of it.
+
+        Raises:
+            TooLong: the spool is full.
+        """
+        form = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if form != self._form:
+            self.finish()
+            self._form = form
+        gap = self._gap(frame, damage)
+        if gap > 0:
+            self._leave_out(gap, lost=bool(damage.places) or self._gapless or gap > _PAUSE)
+        lasts = frame.samples / frame.sample_rate
+        self._clock += lasts
+        self.decoded += lasts
+        frame.pts = None
+        self._fifo.write(frame)
+        if self._fifo.samples >= _BATCH:
+            self._resample(self._fifo.read())
+
+    def finish(self) -> None:
+        """Hand on all that waits, and end the stretch."""
+        if self._fifo.samples:
+            self._resample(self._fifo.read())
+        self._resample(None)
+        self._resampler = None
+        self._fifo = AudioFifo()
+
+    def _gap(self, frame: Any, damage: Damage) -> float:
+        """Seconds that are missing in front of a frame."""
+        if not self._timed or frame.time is None:
+            return damage.seconds
+        if self._zero is None:
+            self._zero = frame.time - self._clock - damage.seconds
+        gap: float = frame.time - self._zero - self._clock
+        if gap < -_JITTER or gap > _LONGEST_GAP:  # time stamps that start anew
+            self._zero = frame.time - self._clock
+            return 0.0
+        return gap if gap > (_PRECISE if damage.places or self._gapless else _JITTER) else 0.0
+
+    def _leave_out(self, gap: float, *, lost: bool) -> None:
+        self.finish()
+        self._clock += gap
+        self._spool.silence(max(0, round(self._clock * SAMPLE_RATE) - self._spool.samples))
+        if lost:
+            self.lost += gap
+        else:
+            self.paused += gap
+
+    def _resample(self, frame: Any) -> None:
+        if self._resampler is None:
+            if frame is None:
+                return
+            self._resampler = AudioResampler("s16", frame.layout, SAMPLE_RATE)
+        for done in self._resampler.resample(frame):
+            channels = done.layout.nb_channels
+            data = memoryview(done.planes[0])[: done.samples * channels * SAMPLE_BYTES]
+            self._spool.write(data if channels == self._spool.channels else self._fitted(data, channels))
+
+    def _fitted(self, data: memoryview, channels: int) -> memoryview:
+        """The same samples in as many channels as the recording began with: mono goes to all of them."""
+        self.channels_change = True
+        values = np.frombuffer(data, np.int16).reshape(-1, channels)
+        fitted = np.zeros((len(values), self._spool.channels), np.int16)
+        shared = min(channels, self._spool.channels)
+        fitted[:, :shared] = values[:, :shared]
+        if channels == 1:
+            fitted[:] = values
+        return memoryview(fitted.tobytes())

@@ -1,0 +1,177 @@
+"""Makes recordings for the tests: sounds, files in the formats of recorders, and damage to them."""
+
+from __future__ import annotations
+
+import io
+import random
+import struct
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.audio.resampler import AudioResampler
+
+Samples = npt.NDArray[np.int16]
+"""Shape (n, channels), 16 bits."""
+
+
+def chatter(seconds: float, rate: int = 8000, seed: int = 0, level: float = 0.3) -> Samples:
+    """One channel of syllable-like bursts of tones, never the same twice, so that a place in it can be found again."""
+    rng = np.random.default_rng(seed)
+    n = round(seconds * rate)
+    time = np.arange(n) / rate
+    values = np.zeros(n)
+    for start in np.arange(0, seconds, 0.25):
+        part = slice(round(start * rate), min(n, round((start + 0.2) * rate)))
+        at = time[part] - start
+        pitch = rng.uniform(100, 300)
+        for harmonic in range(1, 8):
+            values[part] += rng.uniform(0.2, 1) * np.sin(2 * np.pi * pitch * harmonic * at) / harmonic
+        values[part] *= np.hanning(max(1, values[part].size))
+    peak = np.abs(values).max(initial=1e-9)
+    return (values / peak * level * 32767).astype(np.int16).reshape(-1, 1)
+
+
+def stereo(seconds: float, rate: int = 8000) -> Samples:
+    """Two channels with different voices."""
+    return channels(2, seconds, rate)
+
+
+def channels(count: int, seconds: float, rate: int = 8000) -> Samples:
+    """``count`` channels, each with a voice of its own."""
+    return np.hstack([chatter(seconds, rate, seed) for seed in range(count)])
+
+
+def tone(seconds: float, *hertz: float, rate: int = 8000, level: float = 0.3) -> Samples:
+    """One channel with a sum of sine waves."""
+    time = np.arange(round(seconds * rate)) / rate
+    values = sum(np.sin(2 * np.pi * frequency * time) for frequency in hertz) / max(1, len(hertz))
+    return (np.asarray(values) * level * 32767).astype(np.int16).reshape(-1, 1)
+
+
+def noise(seconds: float, rate: int = 8000, level: float = 0.1, seed: int = 0) -> Samples:
+    """One channel of white noise."""
+    values = np.random.default_rng(seed).normal(0, level / 3, round(seconds * rate))
+    return (values.clip(-1, 1) * 32767).astype(np.int16).reshape(-1, 1)
+
+
+def silence(seconds: float, rate: int = 8000, count: int = 1) -> Samples:
+    """Digital silence."""
+    return np.zeros((round(seconds * rate), count), np.int16)
+
+
+def encoded(
+    samples: Samples, rate: int, codec: str, container: str, *, bit_rate: int = 0, options: dict[str, str] | None = None
+) -> bytes:
+    """A file in any format that PyAV writes."""
+    count = samples.shape[1]
+    layout = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}[count]
+    file = io.BytesIO()
+    with av.open(file, "w", format=container, options=options or {}) as output:
+        stream = output.add_stream(codec, rate=rate, layout=layout, options={"strict": "experimental"})
+        if bit_rate:
+            stream.bit_rate = bit_rate
+        resampler = AudioResampler(stream.codec_context.format, layout, rate)
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples).reshape(1, -1), "s16", layout)
+        frame.sample_rate = rate
+        frame.time_base = Fraction(1, rate)
+        frame.pts = 0
+        for part in [*resampler.resample(frame), *resampler.resample(None)]:
+            for packet in stream.encode(part):
+                output.mux(packet)
+        for packet in stream.encode(None):
+            output.mux(packet)
+    return file.getvalue()
+
+
+def chunk(name: bytes, body: bytes, size: int | None = None) -> bytes:
+    """A RIFF chunk; ``size`` declares another size than the true one."""
+    return name + struct.pack("<I", len(body) if size is None else size) + body + b"\0" * (len(body) & 1)
+
+
+def riff(
+    data: bytes,
+    *,
+    tag: int = 1,
+    count: int = 1,
+    rate: int = 8000,
+    bits: int = 16,
+    block: int | None = None,
+    extra: bytes = b"",
+    size: int | None = None,
+    before: bytes = b"",
+    after: bytes = b"",
+) -> bytes:
+    """A WAVE file around ``data``; ``size`` is what its data chunk declares."""
+    block = count * bits // 8 if block is None else block
+    form = struct.pack("<HHIIHH", tag, count, rate & 0xFFFFFFFF, rate * block & 0xFFFFFFFF, block & 0xFFFF, bits) + extra
+    body = b"WAVE" + before + chunk(b"fmt ", form) + chunk(b"data", data, size) + after
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def wav(samples: Samples, rate: int = 8000, *, size: int | None = None, after: bytes = b"", before: bytes = b"") -> bytes:
+    """A 16-bit PCM WAVE file."""
+    return riff(
+        samples.astype("<i2").tobytes(), count=samples.shape[1], rate=rate, size=size, after=after, before=before
+    )
+
+
+def gsm_frames(seconds: float, seed: int = 0) -> list[list[tuple[int, int]]]:
+    """Frames of GSM 06.10 as (value, bits) pairs: a buzz whose loudness and pitch change."""
+    rng, frames = random.Random(seed), []
+    for _ in range(round(seconds * 50)):
+        fields = [(rng.randrange(20, 44), 6), (rng.randrange(20, 44), 6), (16, 5), (16, 5), (8, 4), (8, 4), (4, 3), (4, 3)]
+        loud = rng.randrange(20, 50)
+        for _ in range(4):
+            fields += [(40 + rng.randrange(40), 7), (2, 2), (rng.randrange(4), 2), (loud, 6)]
+            fields += [(rng.randrange(8), 3) for _ in range(13)]
+        frames.append(fields)
+    return frames
+
+
+def gsm(seconds: float, seed: int = 0) -> bytes:
+    """A raw GSM 06.10 file: frames of 33 bytes that begin with 0xD."""
+    output = bytearray()
+    for fields in gsm_frames(seconds, seed):
+        number, bits = 0xD, 4
+        for value, width in fields:
+            number, bits = number << width | value, bits + width
+        output += number.to_bytes(bits // 8, "big")
+    return bytes(output)
+
+
+def gsm_wav(seconds: float, seed: int = 0) -> bytes:
+    """GSM 06.10 in a WAVE file: two frames in 65 bytes, least significant bit first."""
+    output, frames = bytearray(), gsm_frames(seconds, seed)
+    for pair in zip(frames[::2], frames[1::2], strict=False):
+        number, bits = 0, 0
+        for value, width in [field for fields in pair for field in fields]:
+            number, bits = number | value << bits, bits + width
+        output += number.to_bytes(bits // 8, "little")
+    return riff(bytes(output), tag=0x31, bits=0, block=65, extra=struct.pack("<HH", 2, 320))
+
+
+def zeroed(data: bytes, start: float, share: float) -> bytes:
+    """``share`` of a file, from ``start`` (0 to 1) on, overwritten with zeros."""
+    first, length = int(len(data) * start), int(len(data) * share)
+    return data[:first] + bytes(length) + data[first + length :]
+
+
+def scrambled(data: bytes, start: float, share: float, seed: int = 0) -> bytes:
+    """``share`` of a file, from ``start`` (0 to 1) on, overwritten with random bytes."""
+    first, length = int(len(data) * start), int(len(data) * share)
+    return data[:first] + random.Random(seed).randbytes(length) + data[first + length :]
+
+
+def cut(data: bytes, share: float) -> bytes:
+    """The first ``share`` of a file."""
+    return data[: int(len(data) * share)]
+
+
+def write(path: Path, data: bytes | Sequence[int]) -> Path:
+    """Write a file and say where."""
+    path.write_bytes(bytes(data))
+    return path
