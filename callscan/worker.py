@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import PurePosixPath
 from types import MappingProxyType, TracebackType
 
@@ -37,6 +38,13 @@ _AHEAD = 4
 
 EngineFactory = Callable[[], SpeechEngine]
 """Makes the engine in the process that uses it; must be picklable."""
+
+
+def load_engine(settings: Settings) -> SpeechEngine:
+    """The speech engine that the settings ask for."""
+    whisper = import_module("callscan.speech.whisper")
+    engine: SpeechEngine = whisper.load(settings.speech)
+    return engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +76,9 @@ class Worker:
         self._language = None if settings.speech.language == "auto" else settings.speech.language
         self._engine = engine()
         self._open = ExitStack()
-        self._decoder = self._open.enter_context(Decoder(DecodeLimits()))
         self._threads = self._open.enter_context(ThreadPoolExecutor(_AHEAD, "callscan-decode"))
+        # Closed first: that kills what the threads wait for.
+        self._decoder = self._open.enter_context(Decoder(DecodeLimits()))
 
     def __enter__(self) -> Worker:
         return self
@@ -85,17 +94,24 @@ class Worker:
         parts = [VERSION, self._engine.fingerprint, self._language, self._calls.channels, self._calls.min_coverage]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
-    def run(self, task: Task) -> Summary:
-        """Work on a shard and commit it; raises only what has to stop the run (ArchiveError, ModelError)."""
+    def run(self, task: Task, done: Callable[[int], None] = lambda calls: None) -> Summary:
+        """Work on a shard and commit it; raises only what has to stop the run (ArchiveError, ModelError).
+
+        ``done`` is called with a number of recordings whenever so many more are done.
+        """
         began = time.monotonic()
         records: dict[str, CallRecord] = {}
+        heard = 0
         for call, speech in self._transcribed(self._opened(task, records)):
             records[call.planned.recording.uri] = self._heard(call, speech)
+            done(1)
+            heard += 1
         ordered = [records[planned.recording.uri] for planned in task.calls]
         audio = sum(record.audio.decoded for record in ordered if record.audio is not None)
         wall = time.monotonic() - began
         cost = json.dumps({"audio_s": round(audio, 3), "wall_s": round(wall, 3)})
         self._archive.commit(task.shard, ordered, fingerprint=self.fingerprint, cost=cost)
+        done(len(ordered) - heard)
         return Summary(task.shard, dict(Counter(record.status for record in ordered)), audio, wall)
 
     def _opened(self, task: Task, records: dict[str, CallRecord]) -> Iterator[_Call]:
@@ -120,8 +136,8 @@ class Worker:
                     records[outcome.uri] = outcome
         finally:
             for future in ahead:
-                if not future.cancel() and future.exception() is None and isinstance(left := future.result(), _Call):
-                    left.close()
+                if not future.cancel():
+                    future.add_done_callback(_close_unused)
 
     def _prepare(self, planned: Planned, known: frozenset[str]) -> _Call | CallRecord:
         """Hash and decode one recording."""
@@ -219,6 +235,11 @@ class Worker:
         """One channel holds both speakers, so it tells neither."""
         names = self._calls.channels
         return names[channel] if channels > 1 and channel < len(names) else "unknown"
+
+
+def _close_unused(future: Future[_Call | CallRecord]) -> None:
+    if future.exception() is None and isinstance(outcome := future.result(), _Call):
+        outcome.close()
 
 
 def _record(planned: Planned, status: Status, key: str, reason: str = "", detail: str = "") -> CallRecord:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from callscan.archive.inventory import INVENTORY
 from callscan.archive.schema import FORMAT, from_table, to_table
-from callscan.archive.store import Store, open_store
+from callscan.archive.store import Store, open_store, unglobbed
 from callscan.errors import ArchiveError
 from callscan.records import CallRecord
 
@@ -76,7 +76,7 @@ class Archive:
 
     def shards(self) -> list[str]:
         """Paths of the committed shards, sorted, as DuckDB's ``read_parquet`` takes them (see :meth:`connect`)."""
-        return [_unglobbed(self.store.path(f"calls/{shard}.parquet")) for shard in self.shard_ids()]
+        return [unglobbed(self.store.path(f"calls/{shard}.parquet")) for shard in self.shard_ids()]
 
     def shard_ids(self) -> list[str]:
         """Ids of the committed shards, sorted."""
@@ -88,7 +88,7 @@ class Archive:
 
     def inventories(self) -> list[str]:
         """Paths of the inventories, oldest run first, as :meth:`shards`."""
-        return [_unglobbed(self.store.path(f"inventory/{run:06d}.parquet")) for run in self.runs()]
+        return [unglobbed(self.store.path(f"inventory/{run:06d}.parquet")) for run in self.runs()]
 
     def connect(self, scratch: str = ":memory:") -> duckdb.DuckDBPyConnection:
         """A DuckDB connection that can read this archive's paths, on an object store too.
@@ -214,11 +214,6 @@ def _parquet(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> bytes:
         for batch in batches:
             writer.write_batch(batch)
     return bytes(sink.getvalue().to_pybytes())
-
-
-def _unglobbed(path: str) -> str:
-    """A path that DuckDB, which expands wildcards in whatever it reads, takes as it stands."""
-    return re.sub(r"[*?\[]", r"[\g<0>]", path)
 
 
 def _resolved(record: CallRecord, row: dict[str, Any]) -> CallRecord:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 from functools import cached_property
 from pathlib import Path
@@ -193,6 +194,11 @@ class _Remote:
 
     def sweep(self, folder: str) -> None:
         """Nothing to do: an object store shows no object before it is whole."""
+
+
+def unglobbed(path: str) -> str:
+    """A path that DuckDB, which expands wildcards in whatever it reads, takes as it stands."""
+    return re.sub(r"[*?\[]", r"[\g<0>]", path)
 
 
 def _sync_folder(folder: Path) -> None:

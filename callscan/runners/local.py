@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 from callscan.archive.inventory import Task
-from callscan.worker import Summary, Worker
+from callscan.config import Settings
+from callscan.runners.runner import Run
+from callscan.worker import EngineFactory, Summary, Worker
 
 
-class LocalRunner:
-    """Runs every shard in turn on a worker that is already there."""
+@contextmanager
+def local_runner(archive: str, settings: Settings, engine: EngineFactory) -> Iterator[Run]:
+    """One worker that takes every shard in turn. Implements :class:`~callscan.runners.runner.Runner`."""
+    with Worker(archive, settings, engine) as worker:
 
-    def __init__(self, worker: Worker) -> None:
-        self._worker = worker
+        def run(tasks: Iterable[Task], done: Callable[[int], None]) -> Iterator[Summary]:
+            for task in tasks:
+                yield worker.run(task, done)
 
-    @property
-    def fingerprint(self) -> str:
-        """The worker's."""
-        return self._worker.fingerprint
-
-    def run(self, tasks: Iterable[Task]) -> Iterator[Summary]:
-        """Yield what became of each shard when it is committed."""
-        for task in tasks:
-            yield self._worker.run(task)
+        yield Run(worker.fingerprint, run)

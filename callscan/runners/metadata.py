@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from callscan.archive.store import unglobbed
 from callscan.errors import UsageError
 from callscan.report.callers import caller_key, pseudonym
 
@@ -27,13 +28,13 @@ def read_metadata(path: str) -> pa.Table:
     import pyarrow as pa
 
     reader = "read_parquet" if path.lower().endswith(".parquet") else "read_csv"
-    options = "" if reader == "read_parquet" else ", all_varchar = true"
+    options = "" if reader == "read_parquet" else ", all_varchar = true, header = true"
     if not Path(path).is_file():
         raise UsageError(f"no such metadata table: {path}", "a CSV or Parquet file with a row for each call is needed")
     with duckdb.connect() as connection:
         try:
             query = f"SELECT COLUMNS(*)::VARCHAR FROM {reader}($path{options})"  # noqa: S608 - words of this file
-            relation = connection.sql(query, params={"path": path})
+            relation = connection.sql(query, params={"path": unglobbed(path)})
             columns = [name.strip() for name in relation.columns]
             rows = relation.fetchall()
         except duckdb.Error as error:

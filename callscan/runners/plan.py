@@ -16,7 +16,10 @@ from itertools import chain, groupby, islice
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from callscan.archive import Archive
 from callscan.archive.inventory import INVENTORY, Task, planned
@@ -109,7 +112,8 @@ class Plan:
     """What a scan has to do: the shards whose records are missing, of what was discovered.
 
     ``discovered`` counts recordings, ``due`` those that are in a shard to be worked on. ``unmatched`` counts
-    rows of the metadata that belong to no recording.
+    rows of the metadata that belong to no recording. ``hashes`` are those of the discovered URIs, shape (discovered,):
+    8 MB for a million.
     """
 
     archive: Archive
@@ -118,6 +122,15 @@ class Plan:
     shards: frozenset[str]
     known: dict[str, frozenset[str]]
     unmatched: int
+    hashes: npt.NDArray[np.uint64]
+
+    def failures(self) -> int:
+        """How many of the recordings that were discovered are quarantined now."""
+        quarantined = self.archive.ledger().filter(pc.field("status") == "quarantined").select(["uri"])
+        with self.archive.connect() as connection:
+            connection.register("quarantined", quarantined)
+            hashes = connection.sql("SELECT hash(uri) AS hash FROM quarantined").fetchnumpy()["hash"]
+        return int(np.isin(hashes, self.hashes).sum())
 
     def tasks(self) -> Iterator[Task]:
         """The work, shard by shard; what of a shard is there already is left out. One shard is in memory at a time."""
@@ -175,8 +188,9 @@ def make_plan(
             rows = connection.sql("SELECT count(*) FROM waiting").fetchall()[0][0]
             for shard, keys in connection.execute(_KNOWN, {"fingerprint": fingerprint, "most": _MOST_KNOWN}).fetchall():
                 known[shard] = frozenset(keys)
+        hashes = connection.sql("SELECT hash(uri) AS hash FROM compared").fetchnumpy()["hash"]
         [(discovered, unmatched)] = connection.sql(_COUNTS).fetchall()
-    return Plan(archive, discovered, rows, frozenset(due), known, unmatched)
+    return Plan(archive, discovered, rows, frozenset(due), known, unmatched, hashes)
 
 
 class _Packing:
