@@ -6,35 +6,54 @@ processes as pay; what they give is written to a scratch folder, so that memory 
 
 from __future__ import annotations
 
+import io
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from callscan.archive import Archive, from_table
+from callscan.errors import ArchiveError
 from callscan.records import CallRecord
 from callscan.report import Report, Selection
 from callscan.report.assemble import assemble
 from callscan.report.build import build
 from callscan.report.callers import caller_key
+from callscan.report.contacts import DAYS
 from callscan.report.count import IssueInfo
+from callscan.report.difference import Change, difference
 from callscan.report.interaction import OTHER, ROLES, Voices, measure
+from callscan.report.metadata import join
+from callscan.report.metadata import read as read_metadata
 from callscan.report.tables import MEASURES, found_schema, measures_schema
-from callscan.report.write import write_files
+from callscan.report.write import WRITTEN, from_json, write_files
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from callscan.lexicon import Lexicon
 
 FOLDER = "report"
 """Where an archive holds what was counted from it."""
 
+METADATA = "metadata.parquet"
+"""The operational table as it was read, kept so that the next count has it too. Holds no caller number."""
+
 _ALONE = 4
 """Up to so many shards, starting further processes takes longer than matching."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recount:
+    """A report, and what it changed against the one that was there: empty where there was none."""
+
+    report: Report
+    changes: tuple[Change, ...]
 
 
 def count(
@@ -42,25 +61,56 @@ def count(
     lexicon: Lexicon,
     *,
     by: Sequence[str] = (),
+    metadata: Path | None = None,
     stages: Mapping[str, float] | None = None,
     processes: int | None = None,
+    contact_days: int = DAYS,
 ) -> Report:
     """Match every transcript of the archive, write ``ARCHIVE/report/`` and return the report.
 
-    ``by`` names further metadata columns to break every issue down by; ``stages`` are seconds of work by stage, as the
-    scan measured them; ``processes`` is how many match side by side (default: one a core). The rates are over
+    ``by`` names further metadata columns to break every issue down by; ``metadata`` is an operational table
+    (:mod:`callscan.report.metadata`), by default the one of the last count; ``stages`` are seconds of work by stage,
+    as the scan measured them; ``processes`` is how many match side by side (default: one a core). The rates are over
     calls scanned and calls degraded that have a transcript. The same archive and lexicon give the same bytes.
     """
+    return recount(
+        archive,
+        lexicon,
+        by=by,
+        metadata=metadata,
+        stages=stages,
+        processes=processes,
+        contact_days=contact_days,
+    ).report
+
+
+def recount(
+    archive: Archive,
+    lexicon: Lexicon,
+    *,
+    by: Sequence[str] = (),
+    metadata: Path | None = None,
+    stages: Mapping[str, float] | None = None,
+    processes: int | None = None,
+    contact_days: int = DAYS,
+) -> Recount:
+    """As :func:`count`, with the difference to the count before."""
+    key = caller_key()
     ledger = archive.ledger()
     with tempfile.TemporaryDirectory(prefix="callscan-") as scratch:
         folder = Path(scratch)
+        table = read_metadata(metadata, key) if metadata else _kept_metadata(archive)
+        joined = None
+        if table is not None:
+            pq.write_table(table, folder / METADATA)
+            ledger, joined = join(ledger, table)
         parts = _match_all(archive, lexicon, _due(ledger), folder, processes or os.cpu_count() or 1)
         assemble(
             ledger,
             [part / "measures.parquet" for part in parts],
             [part / "found.parquet" for part in parts],
             folder,
-            caller_key=caller_key(),
+            caller_key=key,
         )
         report = build(
             folder / "calls.parquet",
@@ -68,23 +118,84 @@ def count(
             issues=issue_infos(lexicon),
             lexicon=lexicon.digest,
             selection=Selection(by=tuple(by)),
-            stages=stages,
+            metadata=joined,
+            stages=stages if stages is not None else _kept_stages(archive),
+            contact_days=contact_days,
         )
         write_files(report, folder)
+        changes = _changes(archive, folder)
         # The report last: who finds it finds the tables it was counted from.
-        for name in ("calls.parquet", "hits.parquet", "hits.jsonl", "issues_by_day.csv", "report.json"):
-            archive.store.write(f"{FOLDER}/{name}", (folder / name).read_bytes())
-    return report
+        for name in (METADATA, "calls.parquet", "hits.parquet", *WRITTEN):
+            if (folder / name).exists():
+                archive.store.write(f"{FOLDER}/{name}", (folder / name).read_bytes())
+    return Recount(report, changes)
+
+
+def cut(archive: Archive, selection: Selection, *, contact_days: int = DAYS) -> tuple[Report, bytes]:
+    """A report on some of the calls, from the tables of the last count, and its HTML page; nothing is written."""
+    last = last_report(archive)
+    with tempfile.TemporaryDirectory(prefix="callscan-") as scratch:
+        folder = Path(scratch)
+        for name in ("calls.parquet", "hits.parquet"):
+            (folder / name).write_bytes(archive.store.read(f"{FOLDER}/{name}"))
+        infos = [IssueInfo(i.id, i.label.fr, i.label.en, i.severity, i.speaker) for i in last.issues]
+        report = build(
+            folder / "calls.parquet",
+            folder / "hits.parquet",
+            issues=sorted(infos, key=lambda info: info.id),
+            lexicon=last.lexicon.digest,
+            selection=selection,
+            metadata=last.metadata,
+            stages=last.cost.stages,
+            contact_days=contact_days,
+        )
+        write_files(report, folder)
+        return report, (folder / "report.html").read_bytes()
+
+
+def last_report(archive: Archive) -> Report:
+    """The report that the archive holds; ArchiveError where there is none, or one of another version."""
+    try:
+        return from_json(archive.store.read(f"{FOLDER}/report.json"))
+    except FileNotFoundError:
+        raise ArchiveError(f"no report in {archive.url}", "callscan rescan makes one") from None
+    except ValueError as error:
+        hint = "callscan rescan makes a new one"
+        raise ArchiveError(f"the report in {archive.url} cannot be read: {error}", hint) from error
 
 
 def issue_infos(lexicon: Lexicon) -> list[IssueInfo]:
     """What the report says of each issue beside its counts."""
     return [
-        IssueInfo(
-            id=issue.id, fr=issue.label["fr"], en=issue.label["en"], severity=issue.severity, speaker=issue.speaker
-        )
+        IssueInfo(issue.id, issue.label["fr"], issue.label["en"], issue.severity, issue.speaker)
         for issue in lexicon.issues
     ]
+
+
+def _kept_metadata(archive: Archive) -> pa.Table | None:
+    """The operational table of the last count that had one."""
+    try:
+        return pq.read_table(io.BytesIO(archive.store.read(f"{FOLDER}/{METADATA}")))
+    except FileNotFoundError:
+        return None
+
+
+def _kept_stages(archive: Archive) -> Mapping[str, float]:
+    """What the scan took, as the last report says: counting again costs no audio."""
+    try:
+        return last_report(archive).cost.stages
+    except ArchiveError:
+        return {}
+
+
+def _changes(archive: Archive, folder: Path) -> tuple[Change, ...]:
+    """What the new hits change against those in the archive."""
+    try:
+        before = archive.store.read(f"{FOLDER}/hits.parquet")
+    except FileNotFoundError:
+        return ()
+    (folder / "before.parquet").write_bytes(before)
+    return tuple(difference(folder / "before.parquet", folder / "hits.parquet"))
 
 
 def _due(ledger: pa.Table) -> dict[str, list[str]]:
@@ -127,9 +238,7 @@ def _match_task(task: tuple[str, Sequence[str]]) -> Path:
 
 def _match_shard(archive: Archive, lexicon: Lexicon, folder: Path, shard: str, uris: Sequence[str]) -> Path:
     """Measure and match the calls of one shard into a folder of two Parquet files."""
-    import pyarrow as pa
     import pyarrow.compute as pc
-    import pyarrow.parquet as pq
 
     part = folder / shard
     part.mkdir()
@@ -173,7 +282,6 @@ def _found(records: Iterable[CallRecord], lexicon: Lexicon) -> Iterator[dict[str
 def _measured(records: Sequence[CallRecord]) -> pa.Table:
     """A row a call, as :func:`callscan.report.tables.measures_schema` has it."""
     import numpy as np
-    import pyarrow as pa
 
     duration = np.array([record.audio.decoded if record.audio else 0.0 for record in records])
     interaction = measure(_voices(records), duration)

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from callscan.report import count, database
+from callscan.report.alerts import alerts
+from callscan.report.contacts import DAYS, repeat_contact
 from callscan.report.contract import SCHEMA_VERSION, Cost, Cut, LexiconInfo, Measure, Metadata, Report
+from callscan.report.operations import operations
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -35,17 +38,20 @@ def build(
     selection: database.Selection,
     metadata: Metadata | None = None,
     stages: Mapping[str, float] | None = None,
+    contact_days: int = DAYS,
 ) -> Report:
     """Count ``calls.parquet`` and ``hits.parquet`` into a report.
 
     ``issues`` are those of the lexicon, ``lexicon`` its digest; ``metadata`` says how the operational table met the
-    calls; ``stages`` are seconds of work by stage, as the scan measured them. UsageError where ``selection`` names a
+    calls; ``stages`` are seconds of work by stage, as the scan measured them;
+    a second call of one number within ``contact_days`` days is a repeat contact. UsageError where ``selection`` names a
     column that is not there.
     """
     with database.connect() as connection:
         cuts = database.open_tables(connection, calls, hits, selection)
         coverage = count.coverage(connection)
         denominators = count.slices(connection, cuts)
+        raised, alerted = alerts(connection, cuts)
         listed, left_out = count.failures(connection)
         first, last = connection.execute(
             "SELECT strftime(min(start_time), '%Y-%m-%d'), strftime(max(start_time), '%Y-%m-%d') FROM chosen"
@@ -65,11 +71,11 @@ def build(
             failures_left_out=left_out,
             metadata=metadata,
             slices=denominators,
-            issues=count.issues(connection, issues, denominators, cuts),
-            alerts=[],
+            issues=count.issues(connection, issues, denominators, cuts, alerted),
+            alerts=raised,
             interaction=_interaction(connection),
-            repeat_contact=None,
-            operations=[],
+            repeat_contact=repeat_contact(connection, contact_days),
+            operations=operations(connection),
             cost=_cost(connection, stages or {}),
         )
 

@@ -134,8 +134,8 @@ class Issue(Struct, frozen=True, kw_only=True):
 
     id: str
     label: Label
-    severity: str
-    speaker: str
+    severity: Annotated[int, Meta(description="weight that the lexicon gives it, 1 is the least")]
+    speaker: Annotated[Speaker | None, Meta(description="who must have said it; null: anyone")]
     calls: Annotated[int, Meta(ge=0, description="calls with at least one counted hit")]
     of: Annotated[int, Meta(ge=0, description="calls the rate is taken of: scanned, and degraded with a transcript")]
     calls_per_100: Per100 | None
@@ -147,6 +147,7 @@ class Issue(Struct, frozen=True, kw_only=True):
     patterns: list[ByPattern]
     arc: Arc
     trend: Trend | None
+    alerted: Annotated[list[Day], Meta(description="days on which the rate of all calls was at level warning or alarm")]
     by: Annotated[dict[str, list[Cell]], Meta(description="cells by column: day, hour, weekday, queue, agent, ...")]
     examples: list[Evidence]
 
@@ -163,18 +164,19 @@ class Alert(Struct, frozen=True, kw_only=True):
     calls: Annotated[int, Meta(ge=0, description="calls with the issue in that window")]
     of: Annotated[int, Meta(ge=0, description="calls scanned in that window")]
     expected: Annotated[float, Meta(ge=0, description="calls with the issue that the baseline leads to expect")]
-    ratio: Annotated[float, Meta(ge=0)]
+    ratio: Annotated[Annotated[float, Meta(ge=0)] | None, Meta(description="calls / expected; null: nothing expected")]
     baseline_calls: Count
     baseline_of: Count
     baseline_since: Day
     baseline_until: Day
+    dispersion: Annotated[float, Meta(ge=1, description="variance over mean of the daily counts of the baseline")]
     statistic: Literal["ears", "cusum"]
     ears_p: Probability
     cusum: Annotated[float, Meta(ge=0, description="log-likelihood ratio CUSUM")]
     cusum_p: Probability
     p_value: Annotated[float, Meta(ge=0, le=1, description="of the series, both statistics allowed for")]
-    q_value: Annotated[float, Meta(ge=0, le=1, description="Benjamini-Hochberg, over all series of that day")]
-    series: Annotated[int, Meta(ge=1, description="series tested on that day")]
+    q_value: Annotated[float, Meta(ge=0, le=1, description="Benjamini-Hochberg, over the series of this column")]
+    series: Annotated[int, Meta(ge=1, description="series of this column, tested on that day")]
     examples: list[Evidence]
 
 
@@ -196,7 +198,7 @@ class Disagreement(Struct, frozen=True, kw_only=True):
     spoken_only: Annotated[int, Meta(ge=0, description="said it, no earlier call from the number")]
     number_only: Annotated[int, Meta(ge=0, description="the number called before, nobody said it")]
     neither: Count
-    unknown: Annotated[int, Meta(ge=0, description="no caller number or no start time: said or not, not comparable")]
+    unknown: Annotated[int, Meta(ge=0, description="no number, no start time, or too early in the archive")]
 
 
 class RepeatContact(Struct, frozen=True, kw_only=True):
@@ -205,7 +207,8 @@ class RepeatContact(Struct, frozen=True, kw_only=True):
     days: Annotated[int, Meta(ge=1)]
     issue: Annotated[str, Meta(description="the issue that stands for spoken repeat contact")]
     calls: Annotated[int, Meta(ge=0, description="calls with a caller number and a start time")]
-    repeat: Cell
+    repeats_seen: Annotated[int, Meta(ge=0, description="of these, with an earlier call in the archive")]
+    repeat: Annotated[Cell, Meta(description="repeat contacts, of the calls the archive reaches days days back from")]
     resolved: Annotated[Cell, Meta(description="first-contact resolution: first calls not followed by another in time")]
     undecided: Annotated[int, Meta(ge=0, description="first calls too recent to know")]
     table: Disagreement
@@ -235,7 +238,7 @@ class Metadata(Struct, frozen=True, kw_only=True):
     rows: Count
     rows_without_call: Count
     calls_without_row: Count
-    ambiguous: Annotated[int, Meta(ge=0, description="rows or calls that more than one partner fits, not joined")]
+    ambiguous: Annotated[int, Meta(ge=0, description="rows that fit several calls, or whose call several rows fit")]
 
 
 class Slice(Struct, frozen=True, kw_only=True):

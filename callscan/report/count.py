@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from callscan.errors import REASONS
-from callscan.records import STATUSES
+from callscan.records import STATUSES, Speaker
 from callscan.report.contract import (
     Arc,
     ByPattern,
@@ -45,8 +45,8 @@ class IssueInfo:
     id: str
     fr: str
     en: str
-    severity: str
-    speaker: str
+    severity: int
+    speaker: Speaker | None
 
 
 def rate(calls: int, of: int) -> tuple[float | None, Interval | None]:
@@ -152,6 +152,7 @@ def issues(
     known: Sequence[IssueInfo],
     denominators: Mapping[str, Sequence[Slice]],
     cuts: Mapping[str, str],
+    alerted: Mapping[str, list[str]],
 ) -> list[Issue]:
     """Every issue of the lexicon, those that nobody mentioned included, most frequent first.
 
@@ -176,7 +177,7 @@ def issues(
     examples = evidence(connection, "true")
     infos = {info.id: info for info in known}
     for issue in sorted({*totals, *flagged} - set(infos)):
-        infos[issue] = IssueInfo(issue, issue, issue, "", "")
+        infos[issue] = IssueInfo(issue, issue, issue, 1, None)
     result = []
     for info in infos.values():
         calls, hits = totals.get(info.id, (0, 0))
@@ -199,6 +200,7 @@ def issues(
                 patterns=[ByPattern(pattern=v, calls=n, hits=m) for v, n, m in patterns.get(info.id, [])],
                 arc=arcs.get(info.id, Arc(start=0, middle=0, end=0)),
                 trend=trends.get(info.id),
+                alerted=alerted.get(info.id, []),
                 by={name: by[name].get(info.id, empty[name]) for name in cuts},
                 examples=examples.get(info.id, []),
             )

@@ -12,6 +12,9 @@ import msgspec
 from callscan.report.contract import Report
 from callscan.report.database import connect, literal
 
+WRITTEN = ("hits.jsonl", "issues_by_day.csv", "report.html", "report.json")
+"""What is written beside the two tables, ``report.json`` last: who finds it finds all of them."""
+
 _FORMULA = re.compile(r"^[=+\-@\t\r]")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 

@@ -53,8 +53,8 @@ SMALL_TALK = [
 @dataclass(frozen=True)
 class PhraseIssue:
     id: str
-    speaker: str
-    severity: str = "medium"
+    speaker: Speaker
+    severity: int = 2
 
     @property
     def label(self) -> dict[str, str]:

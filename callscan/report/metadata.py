@@ -1,0 +1,140 @@
+"""The operational table of a contact centre (queue, agent, wait time, ...) joined to its recordings.
+
+A row names its recording in the column ``call_id``, or in ``file``: a file name, with ``*`` and ``?`` where it is
+known in part only. Every other column is metadata. What does not fit exactly one recording is counted, never guessed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from callscan.errors import UsageError
+from callscan.report.callers import pseudonym
+from callscan.report.contract import Metadata
+from callscan.report.count import scalar
+from callscan.report.database import connect, literal
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from duckdb import DuckDBPyConnection
+
+_KEYS = ("call_id", "file")
+
+_JOIN = """
+CREATE TABLE names AS
+SELECT uri, call_id, key, status, parse_filename(uri) AS file FROM ledger;
+
+CREATE TABLE pairs AS
+SELECT DISTINCT o.number, n.uri, CASE WHEN n.key = '' THEN n.uri ELSE n.key END AS content FROM (
+    SELECT o.number, n.uri FROM o JOIN names AS n ON o.call_id = n.call_id WHERE o.call_id <> ''
+    UNION
+    SELECT o.number, n.uri FROM o JOIN names AS n ON o.file = n.file WHERE o.call_id = ''
+    UNION
+    -- Only names with a wildcard are compared with every recording.
+    SELECT o.number, n.uri FROM o JOIN names AS n ON n.file GLOB o.file
+    WHERE o.call_id = '' AND (contains(o.file, '*') OR contains(o.file, '?'))
+) AS o JOIN names AS n ON n.uri = o.uri;
+
+CREATE TABLE joined AS
+SELECT uri, any_value(number) AS number FROM pairs
+WHERE number IN (SELECT number FROM pairs GROUP BY number HAVING count(DISTINCT content) = 1)
+GROUP BY uri HAVING count(*) = 1;
+"""
+
+
+def read(path: Path, caller_key: bytes) -> pa.Table:
+    """A CSV or Parquet file as a table of strings: ``call_id``, ``file`` (empty where the row does not say) and
+    ``metadata`` (a map). Caller numbers are pseudonyms from here on."""
+    import duckdb
+
+    if not path.is_file():
+        raise UsageError(f"no metadata file {path}", "a CSV or Parquet file with a column call_id or file")
+    with connect() as connection:
+        try:
+            if path.suffix.lower() == ".parquet":
+                table = connection.sql(
+                    f"SELECT COLUMNS(*)::VARCHAR FROM read_parquet({literal(path)})"
+                ).to_arrow_table()
+            else:
+                table = _csv(connection, path)
+        except duckdb.Error as error:
+            first = str(error).splitlines()[0]
+            raise UsageError(f"cannot read {path}: {first}", "CSV with a header line, or Parquet") from error
+        table = table.rename_columns([name.strip().lower() for name in table.column_names])
+        if not set(_KEYS) & set(table.column_names):
+            raise UsageError(
+                f"{path} has neither a column call_id nor a column file", "add one: it names the recording"
+            )
+        return _as_map(connection, _without_numbers(table, caller_key))
+
+
+def _csv(connection: DuckDBPyConnection, path: Path) -> pa.Table:
+    """Text columns of a CSV file with any usual delimiter; Latin-1 where it is not UTF-8, as French Excel writes it."""
+    try:
+        path.read_text(encoding="utf-8-sig")
+        encoding = "utf-8"
+    except UnicodeDecodeError:
+        encoding = "latin-1"
+    query = f"SELECT * FROM read_csv({literal(path)}, header = true, all_varchar = true, encoding = '{encoding}')"
+    return connection.sql(query).to_arrow_table()
+
+
+def _without_numbers(table: pa.Table, caller_key: bytes) -> pa.Table:
+    """The table with pseudonyms in a column ``caller`` instead of numbers in ``caller_number``."""
+    import pyarrow as pa
+
+    if "caller_number" not in table.column_names:
+        return table
+    numbers = table["caller_number"].to_pylist()
+    callers = pa.array([pseudonym(n, caller_key) if n else None for n in numbers], pa.string())
+    position = table.column_names.index("caller_number")
+    return table.set_column(position, "caller", callers)
+
+
+def _as_map(connection: DuckDBPyConnection, table: pa.Table) -> pa.Table:
+    """Columns other than the keys as one map a row, empty cells left out."""
+    columns = sorted(set(table.column_names) - set(_KEYS))
+    entries = ", ".join(f'{{k: {literal(name)}, v: "{name.replace(chr(34), chr(34) * 2)}"}}' for name in columns)
+    keys = ", ".join(
+        f"coalesce(trim({name}), '') AS {name}" if name in table.column_names else f"'' AS {name}" for name in _KEYS
+    )
+    connection.register("given", table)
+    pairs = f"list_filter([{entries}], lambda e: trim(e.v) <> '')" if entries else "[]::STRUCT(k VARCHAR, v VARCHAR)[]"
+    return connection.sql(f"SELECT {keys}, map_from_entries({pairs}) AS metadata FROM given").to_arrow_table()
+
+
+def join(ledger: pa.Table, table: pa.Table) -> tuple[pa.Table, Metadata]:
+    """The ledger with the rows of the operational table in its ``metadata``, where a value there replaces its own, and
+    how the two met.
+
+    A row that fits several recordings, or a recording that several rows fit, is not joined. Recordings with
+    the same bytes are one call here.
+    """
+    with connect() as connection:
+        connection.register("ledger", ledger)
+        connection.register("given", table)
+        connection.execute("CREATE TABLE o AS SELECT *, row_number() OVER () AS number FROM given")
+        connection.execute(_JOIN)
+        metadata = Metadata(
+            rows=table.num_rows,
+            rows_without_call=scalar(
+                connection, "SELECT count(*) FROM o WHERE number NOT IN (SELECT number FROM pairs)"
+            ),
+            calls_without_row=scalar(
+                connection,
+                """SELECT count(*) FROM names
+                WHERE status <> 'duplicate' AND uri NOT IN (SELECT uri FROM joined)""",
+            ),
+            ambiguous=scalar(
+                connection,
+                """SELECT count(*) FROM (SELECT DISTINCT number FROM pairs)
+                WHERE number NOT IN (SELECT number FROM joined)""",
+            ),
+        )
+        merged = connection.sql(
+            """SELECT l.* REPLACE (map_concat(l.metadata, coalesce(o.metadata, MAP {})) AS metadata)
+            FROM ledger AS l LEFT JOIN joined ON joined.uri = l.uri LEFT JOIN o ON o.number = joined.number
+            ORDER BY l.uri"""
+        ).to_arrow_table()
+    return merged, metadata
