@@ -182,6 +182,19 @@ class Archive:
 
         return coverage(self.ledger())
 
+    def find(self, call: str) -> list[CallRecord]:
+        """The calls with this call id, URI, or beginning of a key (at least 6 digits); an ArchiveError if none has."""
+        import pyarrow.compute as pc
+
+        ledger = self.ledger()
+        named = pc.or_(pc.equal(ledger["call_id"], call), pc.equal(ledger["uri"], call))
+        if len(call) >= 6:
+            named = pc.or_(named, pc.starts_with(ledger["key"], call))
+        found = ledger.filter(named)
+        if not found.num_rows:
+            raise ArchiveError(f"no call {call!r} in {self.url}", "a call id, a path or the first digits of a key")
+        return list(self._records(found))
+
     def records(self) -> Iterator[CallRecord]:
         """One record for every recording ever discovered, each call's content once.
 
@@ -189,8 +202,11 @@ class Archive:
         metadata are those of the ledger. The order is that of the shards: sort where order matters. One shard
         is in memory at a time.
         """
+        yield from self._records(self.ledger())
+
+    def _records(self, ledger: pa.Table) -> Iterator[CallRecord]:
         due: dict[str, dict[str, dict[str, Any]]] = {}
-        for batch in self.ledger().to_batches():
+        for batch in ledger.to_batches():
             for row in batch.to_pylist():
                 due.setdefault(row["shard"], {})[row["source"] or row["uri"]] = row
         for shard in sorted(due):

@@ -44,6 +44,20 @@ def lock(url: str) -> Iterator[None]:
         ) from error
 
 
+def is_locked(url: str) -> bool:
+    """Whether a run is writing to an archive now, as far as this machine can tell."""
+    import filelock
+
+    path = _lock_file(url)
+    if not path.exists():
+        return False
+    try:
+        with filelock.FileLock(path, timeout=0):
+            return False
+    except (filelock.Timeout, OSError):
+        return True
+
+
 def holder(url: str) -> dict[str, str | int]:
     """Who wrote last that it holds the lock: ``host, pid, user, since``; empty where nobody does."""
     try:
