@@ -19,14 +19,16 @@ class Bounds:
     """What the container says of its own size.
 
     ``present`` and ``missing`` are bytes of samples, where the container declares them in bytes. ``cut`` says in words
-    that the file ends too early, empty if it does not or nobody can know. ``timed`` is False where FFmpeg's duration
-    is a guess from the bit rate and so declares nothing. ``options`` go to the demuxer.
+    that the file ends too early, empty if it does not or nobody can know; ``measured`` that this is certain, so that
+    a last packet which is not full means nothing. ``timed`` is False where FFmpeg's duration is a guess from the bit
+    rate and so declares nothing. ``options`` go to the demuxer.
     """
 
     riff: riff.Riff | None = None
     present: int = 0
     missing: int = 0
     cut: str = ""
+    measured: bool = False
     timed: bool = True
     options: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
@@ -54,7 +56,9 @@ def measure(source: Source, demuxer: str) -> Bounds:
         return Bounds(timed=_counted(source.read_at(0, sniff.HEAD)))
     if demuxer in ("w64", "caf"):
         return _w64(source) if demuxer == "w64" else _caf(source)
-    return Bounds(timed=demuxer not in ("aac", "amr", "gsm", "g722", "mulaw", "alaw", "s16le"))
+    if demuxer in ("g722", "mulaw", "alaw", "s16le"):
+        return Bounds(timed=False, measured=True)
+    return Bounds(timed=demuxer not in ("aac", "amr", "gsm"))
 
 
 def _wav(source: Source) -> Bounds:
@@ -66,7 +70,7 @@ def _wav(source: Source) -> Bounds:
     if header.declared is None or header.overrun:
         options["ignore_length"] = "1"
     warnings = ("header_too_small",) if header.overrun else ()
-    return Bounds(header, header.present, header.missing, options=options, warnings=warnings)
+    return Bounds(header, header.present, header.missing, measured=True, options=options, warnings=warnings)
 
 
 def _w64(source: Source) -> Bounds:
@@ -99,7 +103,7 @@ def _caf(source: Source) -> Bounds:
 
 def _span(source: Source, start: int, declared: int) -> Bounds:
     present = max(0, min(declared, source.size - start))
-    return Bounds(present=present, missing=max(0, declared - present))
+    return Bounds(present=present, missing=max(0, declared - present), measured=True)
 
 
 def _ogg_cut(source: Source) -> str:

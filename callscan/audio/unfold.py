@@ -141,7 +141,7 @@ def _facts(
     declared = shape.declared(container, stream, heard)
     missing = max(0.0, declared - heard)
     behind = packets.pending.places  # packets behind the last good frame
-    cut = shape.cut or ("the file ends inside a packet" if packets.cut else "")
+    cut = shape.cut or ("the file ends inside a packet" if packets.cut and not shape.measured else "")
     problems: list[tuple[str, str]] = []
     lost = timeline.lost
     places = packets.places

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import random
 import struct
+import tempfile
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -69,8 +69,10 @@ def encoded(
     """A file in any format that PyAV writes."""
     count = samples.shape[1]
     layout = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}[count]
-    file = io.BytesIO()
-    with av.open(file, "w", format=container, options=options or {}) as output:
+    with (
+        tempfile.NamedTemporaryFile() as file,
+        av.open(file.name, "w", format=container, options=options or {}) as output,
+    ):
         stream = output.add_stream(codec, rate=rate, layout=layout, options={"strict": "experimental"})
         if bit_rate:
             stream.bit_rate = bit_rate
@@ -84,7 +86,8 @@ def encoded(
                 output.mux(packet)
         for packet in stream.encode(None):
             output.mux(packet)
-    return file.getvalue()
+        output.close()
+        return Path(file.name).read_bytes()
 
 
 def chunk(name: bytes, body: bytes, size: int | None = None) -> bytes:
@@ -107,12 +110,16 @@ def riff(
 ) -> bytes:
     """A WAVE file around ``data``; ``size`` is what its data chunk declares."""
     block = count * bits // 8 if block is None else block
-    form = struct.pack("<HHIIHH", tag, count, rate & 0xFFFFFFFF, rate * block & 0xFFFFFFFF, block & 0xFFFF, bits) + extra
+    form = (
+        struct.pack("<HHIIHH", tag, count, rate & 0xFFFFFFFF, rate * block & 0xFFFFFFFF, block & 0xFFFF, bits) + extra
+    )
     body = b"WAVE" + before + chunk(b"fmt ", form) + chunk(b"data", data, size) + after
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
-def wav(samples: Samples, rate: int = 8000, *, size: int | None = None, after: bytes = b"", before: bytes = b"") -> bytes:
+def wav(
+    samples: Samples, rate: int = 8000, *, size: int | None = None, after: bytes = b"", before: bytes = b""
+) -> bytes:
     """A 16-bit PCM WAVE file."""
     return riff(
         samples.astype("<i2").tobytes(), count=samples.shape[1], rate=rate, size=size, after=after, before=before
@@ -123,7 +130,16 @@ def gsm_frames(seconds: float, seed: int = 0) -> list[list[tuple[int, int]]]:
     """Frames of GSM 06.10 as (value, bits) pairs: a buzz whose loudness and pitch change."""
     rng, frames = random.Random(seed), []
     for _ in range(round(seconds * 50)):
-        fields = [(rng.randrange(20, 44), 6), (rng.randrange(20, 44), 6), (16, 5), (16, 5), (8, 4), (8, 4), (4, 3), (4, 3)]
+        fields = [
+            (rng.randrange(20, 44), 6),
+            (rng.randrange(20, 44), 6),
+            (16, 5),
+            (16, 5),
+            (8, 4),
+            (8, 4),
+            (4, 3),
+            (4, 3),
+        ]
         loud = rng.randrange(20, 50)
         for _ in range(4):
             fields += [(40 + rng.randrange(40), 7), (2, 2), (rng.randrange(4), 2), (loud, 6)]
@@ -152,6 +168,38 @@ def gsm_wav(seconds: float, seed: int = 0) -> bytes:
             number, bits = number | value << bits, bits + width
         output += number.to_bytes(bits // 8, "little")
     return riff(bytes(output), tag=0x31, bits=0, block=65, extra=struct.pack("<HH", 2, 320))
+
+
+def flac(seconds: float, rate_code: int = 5, rate: int = 16000, padding: int = 0) -> bytes:
+    """A stereo FLAC file of one constant value: 20 bytes for every four seconds; ``padding`` bytes of nothing."""
+    block, value = 65_535, 100
+    count = round(seconds * rate / block)
+    total = count * block
+    form = (
+        struct.pack(">HH6x", block, block)
+        + ((rate << 44) | (1 << 41) | (15 << 36) | total).to_bytes(8, "big")
+        + bytes(16)
+    )
+    output = [
+        b"fLaC",
+        b"\x00" + len(form).to_bytes(3, "big") + form,
+        b"\x81" + padding.to_bytes(3, "big") + bytes(padding),
+    ]
+    for number in range(count):
+        head = b"\xff\xf8" + bytes([0x70 | rate_code, 0x18]) + chr(number).encode("utf-8", "surrogatepass")
+        head += struct.pack(">H", block - 1)
+        frame = head + bytes([_crc(head, 8, 0x07)]) + 2 * struct.pack(">Bh", 0, value)
+        output.append(frame + _crc(frame, 16, 0x8005).to_bytes(2, "big"))
+    return b"".join(output)
+
+
+def _crc(data: bytes, width: int, polynomial: int) -> int:
+    value, top = 0, 1 << (width - 1)
+    for byte in data:
+        value ^= byte << (width - 8)
+        for _ in range(8):
+            value = (value << 1 ^ (polynomial if value & top else 0)) & ((1 << width) - 1)
+    return value
 
 
 def zeroed(data: bytes, start: float, share: float) -> bytes:
