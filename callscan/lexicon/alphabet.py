@@ -1,0 +1,163 @@
+"""Words as symbols: every word of a text becomes one 16-bit symbol that says which pattern words it can be.
+
+A pattern word asks for *features*: a sound, an exact spelling, a shape. A text's word has the features it meets. All
+words with the same features share a symbol, so there are a few thousand symbols however long the text; the words
+that no pattern asks for share one. Each distinct word is looked at once and remembered.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Protocol
+
+Feature = tuple[str, str]
+"""("sound", key), ("exact", spelling) or ("shape", name)."""
+
+MAX_WORDS = 200_000
+"""Distinct words that are remembered; past it the memory starts again from the pattern words."""
+MAX_WORD_LENGTH = 64
+
+
+class Language(Protocol):
+    """What the matcher needs to know of a language; all words are lower case."""
+
+    code: str
+    dropped: frozenset[str]
+    numbers: tuple[str, ...]
+    clitics: re.Pattern[str]
+
+    def sound(self, word: str) -> str: ...
+    def fold(self, word: str) -> str: ...
+    def inflections(self, word: str) -> tuple[tuple[str, str], ...]: ...
+    def frequency(self, word: str) -> float: ...
+
+
+def symbol(index: int) -> str:
+    """The character of a symbol: its low byte is under 128 and its high byte is not, so that a search over bytes
+    can only ever match at a character's start."""
+    return chr(0x8000 | ((index >> 7) << 8) | (index & 0x7F))
+
+
+DROP, JOIN, SEGMENT, BREAK, OTHER = (symbol(i) for i in range(5))
+MAX_SYMBOLS = 64 * 128
+_SEPARATORS = {"\x1d": BREAK, "\x1e": SEGMENT}
+_DIGITS = re.compile(r"[0-9]+")
+_ORDINAL = re.compile(r"[0-9]+(?:e|er|ère|ere|re|nd|nde|ème|eme|ième|ieme|st|rd|th)")
+_MIXED = re.compile(r"([0-9]+)([a-zà-ÿœ]+)([0-9]*)")
+
+
+class Alphabet:
+    """The symbols of one set of patterns in one language."""
+
+    def __init__(self, language: Language) -> None:
+        self.language = language
+        self._asked: set[Feature] = set()
+        self._surfaces: dict[str, set[Feature]] = {}
+        self._symbols: dict[frozenset[Feature], str] = {}
+        self._holders: dict[Feature, set[str]] = {}
+        self._words: dict[str, str] = {}
+
+    # -- while patterns are read
+
+    def ask(self, features: Iterable[Feature], surfaces: Iterable[tuple[str, Feature]] = ()) -> None:
+        """Some pattern asks for these features; ``surfaces`` are spellings known to have one."""
+        self._asked.update(features)
+        for spelling, feature in surfaces:
+            self._surfaces.setdefault(spelling, set()).add(feature)
+
+    def freeze(self) -> None:
+        """All patterns are read: give every set of features that a word can have its symbol."""
+        sound, fold = self.language.sound, self.language.fold
+        for spelling, features in self._surfaces.items():
+            features.add(("sound", sound(spelling)))
+        for value, spelled in enumerate(self.language.numbers):
+            self._surfaces[str(value)] = {("sound", sound(spelled)), ("exact", spelled), ("shape", "digits")}
+        folded: dict[str, set[Feature]] = {}
+        for spelling, features in self._surfaces.items():
+            plain = fold(spelling)
+            if plain not in self._surfaces:
+                folded.setdefault(plain, {("sound", sound(plain))}).update(features)
+        self._surfaces.update(folded)
+        for dropped in self.language.dropped:
+            self._words[dropped] = DROP
+        for spelling in sorted(self._surfaces):
+            if spelling not in self._words:
+                self._words[spelling] = self._assign(frozenset(self._surfaces[spelling] & self._asked))
+        for feature in sorted(self._asked):
+            self._assign(frozenset([feature]))
+        self._words.update(_SEPARATORS)
+
+    def _assign(self, features: frozenset[Feature]) -> str:
+        if not features:
+            return OTHER
+        known = self._symbols.get(features)
+        if known is None:
+            index = 5 + len(self._symbols)
+            if index >= MAX_SYMBOLS:
+                raise OverflowError("too many different words in the lexicons")
+            known = self._symbols[features] = symbol(index)
+            for feature in features:
+                self._holders.setdefault(feature, set()).add(known)
+        return known
+
+    # -- afterwards
+
+    def holders(self, features: Iterable[Feature]) -> frozenset[str]:
+        """The symbols of all words that have one of the features."""
+        return frozenset().union(*(self._holders.get(feature, frozenset()) for feature in features))
+
+    def encode(self, word: str) -> str:
+        """The symbols of one normalised word: one, or several with JOIN between them ("jai" as "j" and "ai")."""
+        known = self._words.get(word)
+        if known is not None:
+            return known
+        if len(word) > MAX_WORD_LENGTH:
+            return OTHER
+        word = word.replace("½", "oe") if "½" in word else word
+        if word in self._words:
+            return self._words[word]
+        if _DIGITS.fullmatch(word):
+            return self._get({("shape", "digits")})
+        if _ORDINAL.fullmatch(word):
+            return self._get({("shape", "digit_ordinal")})
+        mixed = _MIXED.fullmatch(word)
+        if mixed:
+            return JOIN.join(self.encode(part) for part in mixed.groups() if part)
+        found = self._get({("sound", self.language.sound(word))})
+        if found == OTHER:
+            clitic = self.language.clitics.fullmatch(word)
+            if clitic:
+                rest = self.encode(clitic[2])
+                if rest != OTHER:
+                    return self.encode(clitic[1]) + JOIN + rest
+        return found
+
+    def _get(self, features: set[Feature]) -> str:
+        return self._symbols.get(frozenset(features & self._asked), OTHER)
+
+    @property
+    def words(self) -> dict[str, str]:
+        """Spellings known before any text was read, with their symbols."""
+        return dict(self._words)
+
+
+class WordMemory(dict[bytes, bytes]):
+    """Normalised words (Latin-1 bytes) to their symbols (UTF-16 little-endian), filled as words turn up."""
+
+    def __init__(self, alphabet: Alphabet) -> None:
+        super().__init__()
+        self._alphabet = alphabet
+        self._start = {
+            word.encode("latin-1", "replace"): symbols.encode("utf-16-le") for word, symbols in alphabet.words.items()
+        }
+        self.update(self._start)
+
+    def __missing__(self, word: bytes) -> bytes:
+        symbols = self._alphabet.encode(word.decode("latin-1")).encode("utf-16-le")
+        if len(word) <= MAX_WORD_LENGTH:
+            if len(self) >= MAX_WORDS:
+                self.clear()
+                self.update(self._start)
+            self[word] = symbols
+        return symbols

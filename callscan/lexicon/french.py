@@ -1,0 +1,60 @@
+"""What the matcher knows of French."""
+
+from __future__ import annotations
+
+import re
+
+from callscan.lexicon import inflect, sounds
+
+_FREQUENT = {
+    "de": 40, "la": 25, "le": 25, "et": 25, "à": 22, "est": 25, "je": 35, "vous": 30, "que": 25, "pas": 22, "ça": 18,
+    "les": 15, "un": 18, "une": 14, "on": 14, "il": 14, "en": 12, "ai": 14, "a": 22, "ce": 25, "c": 20, "des": 10,
+    "pour": 12, "qui": 9, "mais": 8, "me": 10, "m": 8, "mon": 8, "ma": 6, "plus": 6, "fait": 7, "avec": 6, "sur": 5,
+    "dans": 5, "tout": 5, "y": 6, "oui": 12, "non": 8, "d": 8, "l": 10, "qu": 6, "j": 18, "au": 5, "du": 7, "se": 6,
+    "s": 6, "ils": 5, "elle": 3, "nous": 5, "avez": 5, "avons": 2, "ont": 5, "suis": 5, "si": 5, "été": 3, "être": 3,
+    "là": 5, "bien": 6, "alors": 5, "moi": 5, "votre": 5, "vos": 2, "mes": 3, "peux": 3, "peut": 3, "dit": 3, "va": 3,
+    "vais": 3, "faut": 2, "quand": 3, "comme": 3, "même": 2, "encore": 2, "toujours": 1.5, "déjà": 1.5, "aussi": 2,
+    "fois": 1.5, "deux": 2, "trois": 1.2, "rien": 1, "jamais": 0.7, "ou": 4, "par": 3, "sans": 1, "veux": 1.5,
+    "voulez": 1, "dois": 0.8, "doit": 0.8, "ces": 8, "ses": 8, "sais": 3, "sait": 3, "était": 3, "avait": 2, "avais": 2,
+    "bonjour": 2, "merci": 2, "numéro": 1, "client": 0.7, "service": 1, "personne": 0.6, "quelqu": 0.6, "temps": 0.6,
+    "jour": 0.5, "jours": 0.5, "depuis": 1, "voir": 1, "faire": 2, "autre": 1, "chez": 1, "problème": 0.8, "parce": 1.5,
+    "dire": 1, "aller": 1, "savoir": 0.7, "très": 2, "trop": 0.6, "te": 2, "t": 3, "tu": 2, "son": 3, "sa": 10, "leur": 1,
+    "vraiment": 1, "puis": 1.5, "es": 10, "as": 4, "elles": 1, "eux": 0.4, "aux": 1, "dû": 4, "cette": 1.5, "appel": 0.5,
+    "appelle": 0.8, "rappelle": 0.3, "appelé": 0.5, "rappeler": 0.4, "compte": 0.5, "facture": 0.5, "demain": 0.5,
+    "matin": 0.5, "semaine": 0.6, "mois": 5, "attends": 0.4, "marche": 0.3, "dossier": 0.6, "monde": 0.2,
+}  # fmt: skip
+"""Share of all spoken words, in thousandths, of the words that are said most; what is not here is rare."""
+
+_DROPPED = """ne n euh heu hum hem hmm mh ben bah beh hein bon enfin donc alors voilà bref genre écoutez écoute
+vraiment franchement carrément littéralement sincèrement honnêtement simplement clairement quasiment strictement
+très super hyper extrêmement complètement totalement absolument particulièrement tellement sacrément vachement
+monsieur madame mademoiselle"""
+
+_NUMBERS = """zéro un deux trois quatre cinq six sept huit neuf dix onze douze treize quatorze quinze seize"""
+
+
+class French:
+    """See :class:`callscan.lexicon.alphabet.Language`."""
+
+    code = "fr"
+    dropped = frozenset(_DROPPED.split())
+    numbers = tuple(_NUMBERS.split())
+    clitics = re.compile(r"(qu|[jcsmtldn])([aeiouyhàâéèêëîïôûü].+|a|à|y|ai|as)")
+
+    def sound(self, word: str) -> str:
+        return sounds.sound(word)
+
+    def fold(self, word: str) -> str:
+        return sounds.fold(word)
+
+    def inflections(self, word: str) -> tuple[tuple[str, str], ...]:
+        return tuple((form, inflect.spoken(form, word)) for form in inflect.inflections(word))
+
+    def frequency(self, word: str) -> float:
+        """Share of all words that are this one (0 to 1)."""
+        return _FREQUENT.get(word, 0.08) / 1000
+
+    def fused(self, first: str, second: str) -> str:
+        """The sound of an elided pair ("m" and "a")."""
+        consonant = sounds.sound(first).rstrip("°") if len(first) <= 2 else sounds.sound(first)
+        return consonant + sounds.sound(second)

@@ -1,0 +1,124 @@
+"""A versioned set of issues, ready to be found in transcripts."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from callscan.errors import ConfigError
+from callscan.lexicon.alphabet import Language
+from callscan.lexicon.load import Example, Issue, Sources, files_of, read_language
+from callscan.lexicon.matcher import Matcher
+from callscan.records import Hit, Segment, Speaker, Transcript
+
+DEFAULT_LANGUAGE = "fr"
+
+
+def builtin_lexicons() -> Path:
+    """The folder of the lexicons that come with callscan: in a checkout, or inside the installed package."""
+    package = Path(__file__).resolve().parent.parent
+    for folder in (package / "_keywords", package.parent / "keywords"):
+        if folder.is_dir():
+            return folder
+    raise ConfigError("the built-in lexicons are missing", "reinstall callscan", where=str(package / "_keywords"))
+
+
+def _language(code: str) -> Language:
+    if code == "en":
+        from callscan.lexicon.english import English
+
+        return English()
+    from callscan.lexicon.french import French
+
+    return French()
+
+
+class Lexicon:
+    """The issues of one or more languages; a transcript is matched with its language's, French where it has none."""
+
+    def __init__(self, sources: Mapping[str, Sources]) -> None:
+        self._sources = dict(sources)
+        self._matchers: dict[str, Matcher] = {}
+
+    @classmethod
+    def load(cls, paths: Sequence[Path] = ()) -> Lexicon:
+        """Read lexicon files and folders; ``()`` means the built-in lexicons.
+
+        Own files bring issues only: classes and contexts come from the built-in lexicons unless they
+        define the same. Raises :class:`callscan.errors.ConfigError`, which names file, line and column.
+        """
+        builtin = files_of([builtin_lexicons()])
+        found = files_of(paths) if paths else builtin
+        sources = {}
+        for code, files in sorted(found.items()):
+            shared = [] if any(f.name.startswith("_") for f in files) else _shared(builtin.get(code, []))
+            sources[code] = read_language([*shared, *files], _language(code))
+        return cls(sources)
+
+    @property
+    def issues(self) -> tuple[Issue, ...]:
+        """All issues, by id; one that is in several languages is listed once, as in the first."""
+        found: dict[str, Issue] = {}
+        for code in sorted(self._sources, key=lambda c: (c != DEFAULT_LANGUAGE, c)):
+            for issue in self._sources[code].issues:
+                found.setdefault(issue.id, issue)
+        return tuple(found[name] for name in sorted(found))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the lexicons' files: what counted, whatever folder it lay in."""
+        parts = (f"{code}:{sources.digest}" for code, sources in sorted(self._sources.items()))
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        return tuple(sorted(self._sources))
+
+    @property
+    def examples(self) -> tuple[tuple[str, Example], ...]:
+        """(language, example) of every issue."""
+        return tuple((code, example) for code, s in sorted(self._sources.items()) for example in s.examples)
+
+    def sources(self, language: str = DEFAULT_LANGUAGE) -> Sources:
+        """What the files of one language hold."""
+        return self._sources[self._code(language)]
+
+    def matcher(self, language: str = DEFAULT_LANGUAGE) -> Matcher:
+        """The matcher of a language, made on first use."""
+        code = self._code(language)
+        found = self._matchers.get(code)
+        if found is None:
+            sources = self._sources[code]
+            found = self._matchers[code] = Matcher(
+                _language(code), sources.rules, sources.issue_rules, sources.contexts
+            )
+        return found
+
+    def _code(self, language: str) -> str:
+        code = language.lower().partition("-")[0]
+        if code in self._sources:
+            return code
+        return DEFAULT_LANGUAGE if DEFAULT_LANGUAGE in self._sources else next(iter(self._sources))
+
+    def match(self, transcript: Transcript) -> tuple[Hit, ...]:
+        """All hits of one call, by start time; flagged ones included."""
+        return self.matcher(transcript.language).match(transcript)
+
+    def match_text(
+        self, text: str, speaker: Speaker = "unknown", language: str = DEFAULT_LANGUAGE
+    ) -> tuple[Hit, ...]:
+        """All hits in a text of no recording; times are positions in it, 0 to 1."""
+        segment = Segment(0.0, 1.0, text, 0, speaker)
+        return self.match(Transcript(language, 1.0, (segment,)))
+
+
+def _shared(files: Sequence[Path]) -> list[Path]:
+    return [file for file in files if file.name.startswith("_")]
+
+
+@lru_cache(maxsize=1)
+def builtin() -> Lexicon:
+    """The built-in lexicons, read once."""
+    return Lexicon.load()
