@@ -112,7 +112,7 @@ def recount(
             folder,
             caller_key=key,
         )
-        report = build(
+        report, page = build(
             folder / "calls.parquet",
             folder / "hits.parquet",
             issues=issue_infos(lexicon),
@@ -121,8 +121,9 @@ def recount(
             metadata=joined,
             stages=stages if stages is not None else _kept_stages(archive),
             contact_days=contact_days,
+            place=_place(archive),
         )
-        write_files(report, folder)
+        write_files(report, page, folder)
         changes = _changes(archive, folder)
         # The report last: who finds it finds the tables it was counted from.
         for name in (METADATA, "calls.parquet", "hits.parquet", *WRITTEN):
@@ -131,15 +132,18 @@ def recount(
     return Recount(report, changes)
 
 
-def cut(archive: Archive, selection: Selection, *, contact_days: int = DAYS) -> tuple[Report, bytes]:
-    """A report on some of the calls, from the tables of the last count, and its HTML page; nothing is written."""
+def cut(
+    archive: Archive, selection: Selection, *, contact_days: int = DAYS, place: Path | None = None
+) -> tuple[Report, str]:
+    """A report on some of the calls, from the tables of the last count, and its HTML page for the folder ``place``.
+    Nothing is written."""
     last = last_report(archive)
     with tempfile.TemporaryDirectory(prefix="callscan-") as scratch:
         folder = Path(scratch)
         for name in ("calls.parquet", "hits.parquet"):
             (folder / name).write_bytes(archive.store.read(f"{FOLDER}/{name}"))
         infos = [IssueInfo(i.id, i.label.fr, i.label.en, i.severity, i.speaker) for i in last.issues]
-        report = build(
+        return build(
             folder / "calls.parquet",
             folder / "hits.parquet",
             issues=sorted(infos, key=lambda info: info.id),
@@ -148,9 +152,8 @@ def cut(archive: Archive, selection: Selection, *, contact_days: int = DAYS) -> 
             metadata=last.metadata,
             stages=last.cost.stages,
             contact_days=contact_days,
+            place=place,
         )
-        write_files(report, folder)
-        return report, (folder / "report.html").read_bytes()
 
 
 def last_report(archive: Archive) -> Report:
@@ -162,6 +165,11 @@ def last_report(archive: Archive) -> Report:
     except ValueError as error:
         hint = "callscan rescan makes a new one"
         raise ArchiveError(f"the report in {archive.url} cannot be read: {error}", hint) from error
+
+
+def _place(archive: Archive) -> Path | None:
+    """The folder that the page lies in; None on an object store, which no link to a recording leaves."""
+    return None if "://" in archive.url else Path(archive.url) / FOLDER
 
 
 def issue_infos(lexicon: Lexicon) -> list[IssueInfo]:
@@ -297,7 +305,12 @@ def _measured(records: Sequence[CallRecord]) -> pa.Table:
     for index, record in enumerate(records):
         row: dict[str, Any] = {"key": record.key, **dict.fromkeys(MEASURES)}
         if record.audio:
-            row |= {"channels": record.audio.channels, "duration": record.audio.decoded, "lost": record.audio.lost}
+            row |= {
+                "codec": record.audio.codec,
+                "channels": record.audio.channels,
+                "duration": record.audio.decoded,
+                "lost": record.audio.lost,
+            }
         if record.transcript:
             segments = record.transcript.segments
             row |= {

@@ -40,26 +40,28 @@ def level_of(q_value: float) -> Level | None:
     return next((level for level, limit in LEVELS if q_value <= limit), None)
 
 
-def alerts(connection: DuckDBPyConnection, cuts: Mapping[str, str]) -> tuple[list[Alert], dict[str, list[str]]]:
-    """The alerts of the last day with calls, gravest first, and the days on which each issue was at warning or above
-    over all calls. Slices are tested by queue, agent, language and the columns asked for; the calendar is no slice."""
+def alerts(connection: DuckDBPyConnection, cuts: Mapping[str, str]) -> tuple[list[Alert], int, dict[str, list[str]]]:
+    """The alerts of the last day with calls, gravest first; how many series were tested on it; and the days on which
+    each issue was at warning or above over all calls. Slices are tested by queue, agent, language and the columns asked for; the calendar is no slice."""
     if "day" not in cuts:
-        return [], {}
+        return [], 0, {}
     row = connection.execute("SELECT min(CAST(start_time AS DATE)), max(CAST(start_time AS DATE)) FROM c").fetchone()
     if row is None or row[0] is None:
-        return [], {}
+        return [], 0, {}
     first: date = row[0]
     days = (row[1] - first).days + 1
     overall = _series(connection, "''", first, days)
-    found = _tested("", overall, {}, first, days - 1)
+    found, tested = _tested("", overall, {}, first, days - 1)
     by_issue = {series.issue: series for series in overall}
     for name, expression in cuts.items():
         if name not in CALENDAR:
-            found += _tested(name, _series(connection, expression, first, days), by_issue, first, days - 1)
+            more, further = _tested(name, _series(connection, expression, first, days), by_issue, first, days - 1)
+            found += more
+            tested += further
     order = [level for level, _ in LEVELS]
     raised = [_with_examples(connection, alert, cuts) for alert in found]
     raised.sort(key=lambda a: (order.index(a.level), a.column != "", a.p_value, a.issue, a.column, a.value))
-    return raised, _alerted(overall, first, days)
+    return raised, tested, _alerted(overall, first, days)
 
 
 def _series(connection: DuckDBPyConnection, expression: str, first: date, days: int) -> list[Series]:
@@ -82,8 +84,8 @@ def _series(connection: DuckDBPyConnection, expression: str, first: date, days: 
 
 def _tested(
     column: str, series: Sequence[Series], overall: Mapping[str, Series], first: date, today: int
-) -> list[Alert]:
-    """The alerts among the series of one column. They are one family: two hundred agents do not drown the house."""
+) -> tuple[list[Alert], int]:
+    """The alerts among the series of one column, and how many could be tested. They are one family: two hundred agents do not drown the house."""
     findings: list[tuple[Series, Finding]] = []
     for one in series:
         larger = overall.get(one.issue)
@@ -92,11 +94,12 @@ def _tested(
         if finding:
             findings.append((one, finding))
     q_values = benjamini_hochberg([finding.p_value for _, finding in findings])
-    return [
+    raised = [
         _alert(column, one, finding, q_value, level, len(findings), first, today)
         for (one, finding), q_value in zip(findings, q_values, strict=True)
         if (level := level_of(q_value))
     ]
+    return raised, len(findings)
 
 
 def _alert(

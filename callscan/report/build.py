@@ -11,6 +11,7 @@ from callscan.report import count, database
 from callscan.report.alerts import alerts
 from callscan.report.contacts import DAYS, repeat_contact
 from callscan.report.contract import SCHEMA_VERSION, Cost, Cut, LexiconInfo, Measure, Metadata, Report
+from callscan.report.html import page
 from callscan.report.operations import operations
 
 if TYPE_CHECKING:
@@ -39,24 +40,25 @@ def build(
     metadata: Metadata | None = None,
     stages: Mapping[str, float] | None = None,
     contact_days: int = DAYS,
-) -> Report:
-    """Count ``calls.parquet`` and ``hits.parquet`` into a report.
+    place: Path | None = None,
+) -> tuple[Report, str]:
+    """Count ``calls.parquet`` and ``hits.parquet`` into a report and its HTML page.
 
     ``issues`` are those of the lexicon, ``lexicon`` its digest; ``metadata`` says how the operational table met the
-    calls; ``stages`` are seconds of work by stage, as the scan measured them;
-    a second call of one number within ``contact_days`` days is a repeat contact. UsageError where ``selection`` names a
-    column that is not there.
+    calls; ``stages`` are seconds of work by stage, as the scan measured them; a second call of one number within
+    ``contact_days`` days is a repeat contact; ``place`` is the folder that the page will lie in, so that it can link to
+    the audio. UsageError where ``selection`` names a column that is not there.
     """
     with database.connect() as connection:
         cuts = database.open_tables(connection, calls, hits, selection)
         coverage = count.coverage(connection)
         denominators = count.slices(connection, cuts)
-        raised, alerted = alerts(connection, cuts)
+        raised, tested, alerted = alerts(connection, cuts)
         listed, left_out = count.failures(connection)
         first, last = connection.execute(
             "SELECT strftime(min(start_time), '%Y-%m-%d'), strftime(max(start_time), '%Y-%m-%d') FROM chosen"
         ).fetchall()[0]
-        return Report(
+        report = Report(
             schema_version=SCHEMA_VERSION,
             callscan=version("callscan"),
             lexicon=LexiconInfo(digest=lexicon, issues=len(issues)),
@@ -73,11 +75,13 @@ def build(
             slices=denominators,
             issues=count.issues(connection, issues, denominators, cuts, alerted),
             alerts=raised,
+            alert_series=tested,
             interaction=_interaction(connection),
             repeat_contact=repeat_contact(connection, contact_days),
             operations=operations(connection),
             cost=_cost(connection, stages or {}),
         )
+        return report, page(connection, report, cuts, place)
 
 
 def _cut(connection: DuckDBPyConnection, selection: database.Selection) -> Cut:

@@ -293,6 +293,7 @@ class Report(Struct, frozen=True, kw_only=True):
     slices: Annotated[dict[str, list[Slice]], Meta(description="denominators, by column")]
     issues: list[Issue]
     alerts: list[Alert]
+    alert_series: Annotated[int, Meta(ge=0, description="series tested on the last day; 0: the history is too short")]
     interaction: list[Measure]
     repeat_contact: RepeatContact | None
     operations: list[Operation]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 MEASURES = (
     "language",
+    "codec",
     "channels",
     "duration",
     "lost",
@@ -38,7 +39,7 @@ def measures_schema() -> pa.Schema:
 
     whole = {"channels", "words", "words_customer", "words_agent"}
     kinds = {name: pa.int32() if name in whole else pa.float64() for name in MEASURES}
-    kinds["language"] = pa.string()
+    kinds |= {"language": pa.string(), "codec": pa.string()}
     return pa.schema([pa.field("key", pa.string(), nullable=False), *kinds.items()])
 
 

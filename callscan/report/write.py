@@ -50,12 +50,13 @@ def issues_by_day(report: Report) -> str:
     return buffer.getvalue()
 
 
-def write_files(report: Report, folder: Path) -> None:
-    """Write ``hits.jsonl``, ``issues_by_day.csv`` and ``report.json`` beside the ``hits.parquet`` in ``folder``."""
+def write_files(report: Report, page: str, folder: Path) -> None:
+    """Write :data:`WRITTEN` beside the ``hits.parquet`` in ``folder``."""
     with connect(scratch=folder) as connection:
         connection.execute(
             f"""COPY (SELECT * FROM read_parquet({literal(folder / "hits.parquet")}))
             TO {literal(folder / "hits.jsonl")} (FORMAT json)"""
         )
     (folder / "issues_by_day.csv").write_text(issues_by_day(report), encoding="utf-8")
+    (folder / "report.html").write_text(page, encoding="utf-8")
     (folder / "report.json").write_bytes(to_json(report))
