@@ -237,6 +237,14 @@ class Worker:
         return names[channel] if channels > 1 and channel < len(names) else "unknown"
 
 
+def crashed(archive: Archive, task: Task, fingerprint: str) -> Summary:
+    """Commit a shard of one call that kills every worker which takes it."""
+    (planned,) = task.calls
+    error = RecordingError("worker_crash", "every worker that listened to it died")
+    archive.commit(task.shard, [_failed(planned, "", error)], fingerprint=fingerprint)
+    return Summary(task.shard, {"quarantined": 1})
+
+
 def _close_unused(future: Future[_Call | CallRecord]) -> None:
     if future.exception() is None and isinstance(outcome := future.result(), _Call):
         outcome.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -61,7 +61,8 @@ def scan(
         max_failures=max_failures,
     )
     try:
-        with _terminated_as_interrupted(), _progress() as progress:
+        # Ray prints what befalls its workers on stdout, where only the report belongs.
+        with redirect_stdout(sys.stderr), _terminated_as_interrupted(), _progress() as progress:
             outcome = perform(recordings, archive, settings, progress=progress)
     except KeyboardInterrupt:
         _say("Interrupted. The same command continues where this one stopped.")
