@@ -46,24 +46,31 @@ class Packets:
         self.timed = not (demuxer in _TIMELESS or (demuxer == "wav" and stream.codec_context.name in _TIMELESS_IN_WAV))
         self.places = 0
         self.cut = False  # the last packet is not whole
-        self.pending = Damage()  # since the last frame
+        self.pending: Damage | None = None  # since the last frame
         self._good_bytes = 0
         self._good_seconds = 0.0
         self._position: int | None = None  # where the current packet starts in the file
         self._accounted = 0  # up to where lost bytes were turned into lost time
 
-    def frames(self) -> Iterator[tuple[Any, Damage]]:
+    def frames(self) -> Iterator[tuple[Any, Damage | None]]:
         """Every frame that can be decoded, with the damage in front of it."""
         for packet in self._packets():
-            seconds = 0.0
-            for frame in self._decoded(packet):
+            try:
+                decoded = packet.decode()
+            except av.error.EOFError:
+                continue
+            except av.error.MemoryError as error:
+                raise MemoryError from error
+            except _FAILURES:
+                decoded = self._salvaged(packet)
+            for frame in decoded:
                 if not frame.samples or not frame.sample_rate:
                     continue
-                seconds += frame.samples / frame.sample_rate
-                damage, self.pending = self.pending, Damage()
+                if not self.timed:
+                    self._good_seconds += frame.samples / frame.sample_rate
+                damage, self.pending = self.pending, None
                 yield frame, damage
-            if seconds:
-                self._good_seconds += seconds
+            if decoded:
                 self._good_bytes += packet.size
             if self._position is not None:
                 self._position += packet.size
@@ -96,33 +103,25 @@ class Packets:
         """Whether the last packet says that it is longer than it is, or FFmpeg met the end of the file inside it."""
         return last.is_corrupt or (self._framing is not None and self._framing(bytes(last)[:7]) > last.size)
 
-    def _decoded(self, packet: Any) -> Iterator[Any]:
-        try:
-            yield from packet.decode()
-        except av.error.EOFError:
-            return
-        except av.error.MemoryError as error:
-            raise MemoryError from error
-        except _FAILURES:
-            if 0 < self._block < packet.size:
-                yield from self._block_by_block(packet)
-            else:
-                self._wound(0.0 if self.timed else self._missing(packet))
-
-    def _block_by_block(self, packet: Any) -> Iterator[Any]:
-        """Decode what can be decoded of a packet of many blocks, for a block stands for itself."""
-        data, blocks = bytes(packet), packet.size / self._block
-        lasted = float(packet.duration * packet.time_base) / blocks if packet.duration and packet.time_base else 0.0
+    def _salvaged(self, packet: Any) -> list[Any]:
+        """What can be had of a packet that failed: its blocks, where a block can be decoded by itself."""
+        if not 0 < self._block < packet.size:
+            self._wound(0.0 if self.timed else self._missing(packet))
+            return []
+        data, frames = bytes(packet), []
+        lasted = float(packet.duration * packet.time_base) if packet.duration and packet.time_base else 0.0
         for start in range(0, packet.size, self._block):
             try:
-                yield from self._stream.codec_context.decode(av.Packet(data[start : start + self._block]))
+                frames += self._stream.codec_context.decode(av.Packet(data[start : start + self._block]))
             except av.error.MemoryError as error:
                 raise MemoryError from error
             except _FAILURES:
-                self._wound(lasted)
+                self._wound(lasted * self._block / packet.size)
+        return frames
 
     def _wound(self, seconds: float) -> None:
         self.places += 1
+        self.pending = self.pending or Damage()
         self.pending.places += 1
         self.pending.seconds += seconds
 

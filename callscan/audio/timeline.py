@@ -6,6 +6,7 @@ silence that stands for a gap takes no room in the spool.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -35,9 +36,12 @@ _PAUSE = 1.0
 class Timeline:
     """Keeps the time of one recording while it goes into the spool. All times in seconds."""
 
-    def __init__(self, spool: Spool, *, timed: bool, gapless: bool) -> None:
-        """``timed``: the container has time stamps; ``gapless``: its format never leaves a gap on purpose."""
+    def __init__(self, spool: Spool, allowed: Callable[[int, int], None], *, timed: bool, gapless: bool) -> None:
+        """``allowed`` raises at a rate and number of channels that cannot be. ``timed``: the container has time stamps;
+        ``gapless``: its format never leaves a gap on purpose.
+        """
         self._spool = spool
+        self._allowed = allowed
         self._timed = timed
         self._gapless = gapless
         self._resampler: AudioResampler | None = None
@@ -50,20 +54,23 @@ class Timeline:
         self.paused = 0.0
         self.channels_change = False
 
-    def add(self, frame: Any, damage: Damage) -> None:
+    def add(self, frame: Any, damage: Damage | None) -> None:
         """Take the next frame, with the damage in front of it.
 
         Raises:
             TooLong: the spool is full.
         """
-        form = (frame.format.name, frame.layout.name, frame.sample_rate)
+        rate, samples, layout = frame.sample_rate, frame.samples, frame.layout
+        form = (frame.format.name, layout.name, rate)
         if form != self._form:
+            self._allowed(rate, layout.nb_channels)
             self.finish()
             self._form = form
-        gap = self._gap(frame, damage)
-        if gap > 0:
-            self._leave_out(gap, lost=bool(damage.places) or self._gapless or gap > _PAUSE)
-        lasts = frame.samples / frame.sample_rate
+        if damage is not None or self._timed:
+            gap = self._gap(frame.time, damage or Damage())
+            if gap > 0:
+                self._leave_out(gap, lost=damage is not None or self._gapless or gap > _PAUSE)
+        lasts = samples / rate
         self._clock += lasts
         self.decoded += lasts
         frame.pts = None
@@ -79,15 +86,15 @@ class Timeline:
         self._resampler = None
         self._fifo = AudioFifo()
 
-    def _gap(self, frame: Any, damage: Damage) -> float:
-        """Seconds that are missing in front of a frame."""
-        if not self._timed or frame.time is None:
+    def _gap(self, time: float | None, damage: Damage) -> float:
+        """Seconds that are missing in front of a frame with the time stamp ``time``."""
+        if not self._timed or time is None:
             return damage.seconds
         if self._zero is None:
-            self._zero = frame.time - self._clock - damage.seconds
-        gap: float = frame.time - self._zero - self._clock
+            self._zero = time - self._clock - damage.seconds
+        gap = time - self._zero - self._clock
         if gap < -_JITTER or gap > _LONGEST_GAP:  # time stamps that start anew
-            self._zero = frame.time - self._clock
+            self._zero = time - self._clock
             return 0.0
         return gap if gap > (_PRECISE if damage.places or self._gapless else _JITTER) else 0.0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import av
@@ -46,12 +47,12 @@ def unfold(source: Source, spool: int, suffix: str, limits: DecodeLimits) -> Fac
         raise RecordingError(kind.reason, kind.detail, kind.hint)
     shape = bounds.measure(source, kind.demuxer)
     if shape.riff is not None:
-        _demand(shape.riff.rate, shape.riff.channels, limits)
+        _demand(limits, shape.riff.rate, shape.riff.channels)
     with _opened(source, kind, shape) as container:
         return _decoded(container, source, spool, kind, shape, limits)
 
 
-def _demand(rate: int, channels: int, limits: DecodeLimits) -> None:
+def _demand(limits: DecodeLimits, rate: int, channels: int) -> None:
     hint = "The header is damaged, or the file is made to do harm."
     if not limits.lowest_rate <= rate <= limits.highest_rate:
         raise RecordingError("implausible", f"the header says {rate} samples per second", hint)
@@ -92,15 +93,15 @@ def _decoded(
         raise RecordingError("unsupported", f"the codec ({name}) is not supported", hint)
     context.thread_count = 1
     channels = context.layout.nb_channels
-    _demand(context.sample_rate or 0, channels, limits)
+    _demand(limits, context.sample_rate or 0, channels)
     room = max(limits.free_bytes, int(source.size * limits.expansion)) // (channels * SAMPLE_BYTES)
     spool = Spool(descriptor, channels, min(int(limits.duration * SAMPLE_RATE), room))
     block = shape.riff.block if shape.riff and context.name.startswith("adpcm_") else 0
     packets = Packets(container, stream, kind.demuxer, source, block)
-    timeline = Timeline(spool, timed=packets.timed, gapless=kind.demuxer in _GAPLESS)
+    allowed = functools.partial(_demand, limits)
+    timeline = Timeline(spool, allowed, timed=packets.timed, gapless=kind.demuxer in _GAPLESS)
     try:
         for frame, damage in packets.frames():
-            _demand(frame.sample_rate, frame.layout.nb_channels, limits)
             timeline.add(frame, damage)
         timeline.finish()
     except TooLong:
@@ -140,7 +141,7 @@ def _facts(
     heard = spool.samples / SAMPLE_RATE
     declared = shape.declared(container, stream, heard)
     missing = max(0.0, declared - heard)
-    behind = packets.pending.places  # packets behind the last good frame
+    behind = packets.pending.places if packets.pending else 0  # packets behind the last good frame
     cut = shape.cut or ("the file ends inside a packet" if packets.cut and not shape.measured else "")
     problems: list[tuple[str, str]] = []
     lost = timeline.lost
