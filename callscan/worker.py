@@ -151,11 +151,20 @@ class Worker:
                 _demand_unchanged(planned.recording, path)
                 if key in known:
                     return _duplicate(planned, key)
-                decoded = stack.enter_context(self._decoder.decode(path))
+                decoded = stack.enter_context(self._decode(path))
                 _demand_unchanged(planned.recording, path)
                 return _Call(planned, key, decoded, stack.pop_all().close)
             except Exception as error:  # noqa: BLE001 - here it becomes a status
                 return _failed(planned, key, error)
+
+    def _decode(self, path: str) -> Decoded:
+        """Decode a recording, a second time if its process dies: that may have been any other program's fault."""
+        try:
+            return self._decoder.decode(path)
+        except RecordingError as error:
+            if error.reason != "decoder_crash":
+                raise
+            return self._decoder.decode(path)
 
     def _transcribed(self, calls: Iterator[_Call]) -> Iterator[tuple[_Call, CallSpeech | Exception]]:
         """What the engine hears in each call, in order; the call is closed when the next one is asked for.

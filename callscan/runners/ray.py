@@ -115,13 +115,13 @@ class _Actor:
     """A worker in a process of its own."""
 
     def __init__(self, archive: str, settings: Settings, engine: EngineFactory) -> None:
-        self._make = lambda: Worker(archive, settings, engine)
+        self._arguments = (archive, settings, engine)
         self._worker: Worker | None = None
 
     def start(self) -> str | _Refusal:
         """Load the model and give the worker's fingerprint."""
         try:
-            self._worker = self._make()
+            self._worker = Worker(*self._arguments)
             return self._worker.fingerprint
         except CallscanError as error:
             return _Refusal(type(error), error.message, error.hint)
