@@ -21,10 +21,11 @@ from demo.batches import Stage
 from demo.network import Whisperling
 
 STAGES = (
-    Stage("words", steps=4000, seconds=6, batch=16, utterances=3, rate=4e-3, warmup=100, silent=0.02, placed=0.0, ctc=0.5),
-    Stage("places", steps=3500, seconds=8, batch=14, utterances=4, rate=3e-3, warmup=50, silent=0.05, placed=0.9, ctc=0.5),
-    Stage("windows", steps=2200, seconds=30, batch=4, utterances=12, rate=2e-3, warmup=50, silent=0.12, placed=0.0, ctc=0.0),
+    Stage("sounds", steps=1400, lengths=(3.6,), audio=80, single=True, rate=3e-3, silent=0.0, placed=0.0, ctc=1.0),
+    Stage("places", steps=3000, lengths=(8.0,), audio=112, single=False, rate=3e-3, silent=0.05, placed=0.9, ctc=0.5),
+    Stage("windows", steps=2600, lengths=(30, 5, 30, 10, 30, 15, 30, 20, 25), audio=120, single=False, rate=2e-3, silent=0.12, placed=0.0, ctc=0.1),
 )
+WARMUP = 100
 UTTERANCES = 24_000
 
 
@@ -72,7 +73,7 @@ def train(stage: Stage, net: Whisperling, data: corpus.Corpus, tokens: batches.T
         coming = ahead.submit(batches.batch, data, tokens, stage, seed, first)
         for step in range(first, stage.steps):
             ready, coming = coming.result(), ahead.submit(batches.batch, data, tokens, stage, seed, step + 1)
-            share = min(1, step / stage.warmup + 0.02) * (0.49 * (1 + math.cos(math.pi * step / stage.steps)) + 0.02)
+            share = min(1, step / WARMUP + 0.02) * (0.49 * (1 + math.cos(math.pi * step / stage.steps)) + 0.02)
             ce, ctc = loss_of(net, ready, stage.ctc)
             for optimiser, peak in zip(both, peaks, strict=True):
                 optimiser.param_groups[0]["lr"] = peak * share

@@ -26,18 +26,18 @@ PROMPT = (TOKENIZER.sot, TOKENIZER.language_token, TOKENIZER.transcribe)
 class Stage:
     """One stage of the curriculum.
 
-    ``seconds`` is the window, ``utterances`` the most it holds, ``silent`` the share of windows without speech,
-    ``placed`` the share of windows put at a random position among the encoder's 1,500, ``ctc`` the weight of the CTC
-    loss beside the decoder's (attention alone does not learn to align).
+    Window ``lengths`` (seconds) take turns, step by step; a batch holds ``audio`` seconds. ``single`` windows hold one
+    utterance each. ``silent`` is the share of windows without speech, ``placed`` that of windows put at a random position
+    among the encoder's 1,500, ``ctc`` the weight of the CTC loss beside the decoder's (attention alone does not learn to
+    align).
     """
 
     name: str
     steps: int
-    seconds: float
-    batch: int
-    utterances: int
+    lengths: tuple[float, ...]
+    audio: float
+    single: bool
     rate: float
-    warmup: int
     silent: float
     placed: float
     ctc: float
@@ -74,21 +74,23 @@ def background(n: int, rng: random.Random) -> voices.Samples:
     return np.asarray(sound * rng.uniform(0.02, 0.5), np.float32)
 
 
-def window(corpus: Corpus, stage: Stage, rng: random.Random) -> tuple[voices.Samples, list[Said]]:
-    """A window of ``stage.seconds`` at 16 kHz and what is said in it."""
-    n = int(stage.seconds * voices.RATE)
+def window(corpus: Corpus, stage: Stage, seconds: float, rng: random.Random) -> tuple[voices.Samples, list[Said]]:
+    """A window of ``seconds`` at 16 kHz and what is said in it."""
+    n = int(seconds * voices.RATE)
     if rng.random() < stage.silent:
         return np.clip(voices.telephone(background(n, rng), rng), -1, 1), []
     audio = np.zeros(n, np.float32)
     at = int(rng.uniform(0, 0.6) * voices.RATE)
     said: list[Said] = []
-    most = rng.randint(1, stage.utterances)
+    most = 1 if stage.single else rng.randint(1, 1 + int(seconds / 2.4))
     level = rng.uniform(0.2, 1.0)
     while len(said) < most:
         index = rng.randrange(len(corpus))
         samples = corpus.samples(index)
         if at + len(samples) > n:
-            break
+            if said or len(samples) < n / 2:
+                break
+            continue
         audio[at : at + len(samples)] = samples * (level * rng.uniform(0.7, 1.2) if rng.random() < 0.8 else rng.uniform(0.1, 1.0))
         said.append(Said(at / voices.RATE, (at + len(samples)) / voices.RATE, corpus.texts[index]))
         at += len(samples)
@@ -139,13 +141,14 @@ class Batch:
 def batch(corpus: Corpus, tokens: Tokens, stage: Stage, seed: int, step: int) -> Batch:
     """The batch of one step."""
     rng = random.Random(f"{seed}/{stage.name}/{step}")
+    seconds = stage.lengths[step % len(stage.lengths)]
     audio, given, answers, labels, offsets = [], [], [], [], []
-    for _ in range(stage.batch):
-        samples, said = window(corpus, stage, rng)
-        last = POSITIONS - int(stage.seconds * 50)
+    for _ in range(int(stage.audio / seconds)):
+        samples, said = window(corpus, stage, seconds, rng)
+        last = POSITIONS - int(seconds * 50)
         offset = rng.randint(0, last) if said and rng.random() < stage.placed else 0
         g, a, c = target(said, offset, tokens, corpus, rng)
-        audio.append(torch.from_numpy(np.ascontiguousarray(samples[: int(stage.seconds * voices.RATE)])))
+        audio.append(torch.from_numpy(np.ascontiguousarray(samples[: int(seconds * voices.RATE)])))
         given.append(torch.tensor(g))
         answers.append(torch.tensor(a))
         labels.append(torch.tensor(c, dtype=torch.long))
@@ -155,7 +158,7 @@ def batch(corpus: Corpus, tokens: Tokens, stage: Stage, seed: int, step: int) ->
         f = rng.randint(0, 12)
         low = rng.randint(0, 79 - f)
         row[low : low + f] = 0
-        for _ in range(max(1, int(stage.seconds / 5))):
+        for _ in range(max(1, int(seconds / 5))):
             t = rng.randint(0, 20)
             at = rng.randint(0, row.shape[1] - t - 1)
             row[:, at : at + t] = 0

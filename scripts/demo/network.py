@@ -90,6 +90,10 @@ class Whisperling(nn.Module):
         self.decoder = nn.ModuleList(Block(decoder=True) for _ in range(DECODER_LAYERS))
         self.decoder_norm = nn.LayerNorm(WIDTH)
         self.ctc = nn.Linear(WIDTH, ctc_tokens)
+        # As initialised, the sound would be a tenth as loud as its positions, and learning starts ten times later.
+        with torch.no_grad():
+            self.conv1.weight *= 2
+            self.conv2.weight *= 8
         self.reserve()
 
     @torch.no_grad()

@@ -1,0 +1,87 @@
+"""What makes a window's text doubtful, and what shows that it is no speech at all.
+
+Thresholds are Whisper's own (openai/whisper, ``decoding``/``transcribe``): text that compresses too well repeats
+itself, text of low probability was guessed.
+"""
+
+from __future__ import annotations
+
+import tomllib
+import unicodedata
+import zlib
+from functools import cache
+from pathlib import Path
+
+from callscan.records import Segment, Span
+
+MAX_COMPRESSION = 2.4
+MIN_LOGPROB = -1.0
+NO_SPEECH = 0.6
+_LOOP_REPEATS = 4
+
+
+def compression_ratio(text: str) -> float:
+    """Bytes of ``text`` over bytes of its zlib compression."""
+    data = text.encode()
+    return len(data) / len(zlib.compress(data)) if data else 0.0
+
+
+def failed(text: str, avg_logprob: float) -> bool:
+    """Whether a window should be decoded again."""
+    return compression_ratio(text) > MAX_COMPRESSION or avg_logprob < MIN_LOGPROB
+
+
+def is_loop(text: str) -> bool:
+    """Whether the text says the same few words again and again."""
+    words = _folded(text).split()
+    for size in range(1, 9):
+        run = 1
+        for at in range(size, len(words) - size + 1, size):
+            run = run + 1 if words[at : at + size] == words[at - size : at] else 1
+            if run >= _LOOP_REPEATS and size * run >= 6:
+                return True
+    return False
+
+
+def is_phantom(text: str, language: str) -> bool:
+    """Whether the text is one of the sentences that Whisper writes where nobody speaks (phantoms.toml)."""
+    plain = _folded(text)
+    return any(phrase in plain for phrase in _phantoms().get(language, ()))
+
+
+def flags_of(text: str, language: str, avg_logprob: float) -> tuple[str, ...]:
+    """The flags of a segment, sorted."""
+    found = []
+    if is_loop(text):
+        found.append("loop")
+    if avg_logprob < MIN_LOGPROB:
+        found.append("low_confidence")
+    if is_phantom(text, language):
+        found.append("phantom")
+    return tuple(found)
+
+
+def covered(span: Span, segments: list[Segment]) -> float:
+    """Seconds of ``span`` that segments with trusted text cover; the segments are of the same channel."""
+    total = 0.0
+    at = span.start
+    for segment in sorted(segments, key=lambda s: s.start):
+        if "loop" in segment.flags or "phantom" in segment.flags:
+            continue
+        start, end = max(segment.start, at), min(segment.end, span.end)
+        if end > start:
+            total += end - start
+            at = end
+    return total
+
+
+@cache
+def _phantoms() -> dict[str, tuple[str, ...]]:
+    table = tomllib.loads(Path(__file__).with_name("phantoms.toml").read_text("utf-8"))
+    return {language: tuple(_folded(phrase) for phrase in phrases) for language, phrases in table.items()}
+
+
+def _folded(text: str) -> str:
+    """Lower case, without accents and punctuation, single spaces."""
+    bare = "".join(c for c in unicodedata.normalize("NFD", text.lower()) if not unicodedata.combining(c))
+    return " ".join("".join(c if c.isalnum() else " " for c in bare).split())

@@ -1,0 +1,197 @@
+"""Whisper models on CTranslate2: the one file that imports faster_whisper and ctranslate2."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import ctranslate2
+import faster_whisper
+import numpy as np
+from faster_whisper.tokenizer import Tokenizer
+from faster_whisper.transcribe import get_suppressed_tokens
+from numpy.typing import NDArray
+
+from callscan.errors import ModelError
+from callscan.speech.api import SAMPLE_RATE
+from callscan.speech.tokens import TIME_STEP, TimedTokens, TimedWord, split, words_of
+
+Features = NDArray[np.float32]
+"""Log-mel of one window, (mel bands, frames), 100 frames a second."""
+
+_T = TypeVar("_T")
+_MAX_TOKENS = 448
+_PER_SECOND = 12  # tokens that nobody speaks in a second: what goes on for longer is a loop
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How hard a window is decoded.
+
+    Whisper's own fallback samples at a temperature. CTranslate2's sampler is seeded once a thread, so its text would
+    differ from run to run; a wider beam that is forbidden to repeat itself finds another text, and always the same.
+    """
+
+    beam: int
+    no_repeat: int = 0
+
+
+LADDER = (Effort(1), Effort(5), Effort(5, no_repeat=3))
+"""Efforts in the order they are tried; ``Segment.temperature`` is the step taken, 0.2 a step as in Whisper."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What was decoded from one window: timed text, each text's words, and how sure the model was."""
+
+    text: str
+    parts: tuple[TimedTokens, ...]
+    texts: tuple[str, ...]
+    words: tuple[tuple[TimedWord, ...], ...]
+    avg_logprob: float
+    no_speech: float
+
+
+class Whisper:
+    """A loaded model. ``tight`` says that it was trained on windows shorter than 30 s too (``callscan.json``)."""
+
+    def __init__(self, directory: Path, *, device: str, compute_type: str = "default", threads: int = 0) -> None:
+        try:
+            self._loaded = faster_whisper.WhisperModel(
+                str(directory), device=device, compute_type=compute_type, cpu_threads=threads, local_files_only=True
+            )
+        except (RuntimeError, ValueError, OSError) as error:
+            raise ModelError(
+                f"cannot load the model in {directory}: {error}",
+                "give a folder with a CTranslate2 Whisper model, or a name from 'callscan models list'",
+            ) from error
+        self._model = self._loaded.model
+        self._directory = directory
+        extra = directory / "callscan.json"
+        self.tight = bool(json.loads(extra.read_text("utf-8"))["tight"]) if extra.exists() else False
+        self._tokenizers: dict[str, Tokenizer] = {}
+
+    @cached_property
+    def digest(self) -> str:
+        """Hex digest of the model's files and of the library that runs them."""
+        digest = hashlib.sha256(f"ctranslate2 {ctranslate2.__version__} {self._model.compute_type}".encode())
+        for file in sorted(self._directory.iterdir()):
+            if file.suffix in (".bin", ".json", ".txt"):
+                digest.update(file.name.encode())
+                with file.open("rb") as data:
+                    digest.update(hashlib.file_digest(data, "sha256").digest())
+        return digest.hexdigest()
+
+    def features(self, samples: NDArray[np.float32], padded: float) -> Features:
+        """Log-mel of ``samples`` (16 kHz), with silence up to ``padded`` seconds."""
+        whole = np.zeros(int(padded * SAMPLE_RATE), np.float32)
+        whole[: len(samples)] = samples[: len(whole)]
+        mel = self._loaded.feature_extractor(whole, padding=0)
+        return np.ascontiguousarray(mel[:, : int(padded * 100)], np.float32)
+
+    def languages(self, features: Sequence[Features]) -> list[tuple[str, float]]:
+        """The most likely language of each window (ISO 639-1) and its probability."""
+
+        def detect(part: Sequence[Features]) -> list[tuple[str, float]]:
+            found = self._model.detect_language(self._encode(part))
+            return [(best[0][0].strip("<|>"), float(best[0][1])) for best in found]
+
+        return _shrinking(detect, list(features))
+
+    def hear(self, windows: Sequence[tuple[Features, str, float]], effort: Effort) -> list[Heard]:
+        """Decode and align windows, given as (features of one length, language, seconds of sound) each."""
+        return _shrinking(lambda part: self._hear(part, effort), list(windows))
+
+    def _hear(self, windows: Sequence[tuple[Features, str, float]], effort: Effort) -> list[Heard]:
+        tokenizers = [self._tokenizer(language) for _, language, _ in windows]
+        encoded = self._encode([features for features, _, _ in windows])
+        results = self._model.generate(
+            encoded,
+            [list(tokenizer.sot_sequence) for tokenizer in tokenizers],
+            beam_size=effort.beam,
+            no_repeat_ngram_size=effort.no_repeat,
+            max_length=min(_MAX_TOKENS, 16 + int(_PER_SECOND * windows[0][0].shape[1] / 100)),
+            return_scores=True,
+            return_no_speech_prob=True,
+            suppress_tokens=list(get_suppressed_tokens(tokenizers[0], [-1])),
+        )
+        parts = [
+            split(result.sequences_ids[0], tokenizer.timestamp_begin, tokenizer.eot, seconds)
+            for result, tokenizer, (_, _, seconds) in zip(results, tokenizers, windows, strict=True)
+        ]
+        words = self._align(encoded, tokenizers, parts, [seconds for _, _, seconds in windows])
+        heard = []
+        for result, tokenizer, timed, spoken in zip(results, tokenizers, parts, words, strict=True):
+            size = len(result.sequences_ids[0])
+            texts = tuple(tokenizer.decode(list(part.tokens)).strip() for part in timed)
+            heard.append(
+                Heard(
+                    text=" ".join(texts),
+                    parts=tuple(timed),
+                    texts=texts,
+                    words=tuple(spoken),
+                    avg_logprob=result.scores[0] * size / (size + 1),
+                    no_speech=result.no_speech_prob,
+                )
+            )
+        return heard
+
+    def _align(
+        self, encoded: Any, tokenizers: list[Tokenizer], parts: list[list[TimedTokens]], seconds: list[float]
+    ) -> list[list[tuple[TimedWord, ...]]]:
+        """The words of every part of every window, in one call of the aligner."""
+        texts = [[token for part in timed for token in part.tokens] for timed in parts]
+        if not any(texts):
+            return [[] for _ in parts]
+        frames = [max(2, int(second / TIME_STEP * 2)) for second in seconds]
+        results = self._model.align(encoded, list(tokenizers[0].sot_sequence), texts, frames)
+        found = []
+        for result, tokenizer, timed, text in zip(results, tokenizers, parts, texts, strict=True):
+            spoken, tokens = tokenizer.split_to_word_tokens([*text, tokenizer.eot])
+            words = words_of(
+                result.alignments, result.text_token_probs, spoken[:-1], [len(word) for word in tokens[:-1]]
+            )
+            found.append(_dealt(words, timed))
+        return found
+
+    def _encode(self, features: Sequence[Features]) -> Any:
+        return self._model.encode(ctranslate2.StorageView.from_array(np.stack(features)))
+
+    def _tokenizer(self, language: str) -> Tokenizer:
+        if language not in self._tokenizers:
+            multilingual = self._model.is_multilingual
+            self._tokenizers[language] = Tokenizer(
+                self._loaded.hf_tokenizer, multilingual, task="transcribe", language=language if multilingual else "en"
+            )
+        return self._tokenizers[language]
+
+
+def _dealt(words: list[TimedWord], parts: list[TimedTokens]) -> list[tuple[TimedWord, ...]]:
+    """Words dealt out to the parts whose tokens they are; a word that straddles two belongs to the first."""
+    dealt: list[tuple[TimedWord, ...]] = []
+    at = taken = 0
+    end = 0
+    for part in parts:
+        end += len(part.tokens)
+        first = at
+        while at < len(words) and taken < end:
+            taken += words[at].size
+            at += 1
+        dealt.append(tuple(words[first:at]))
+    return dealt
+
+
+def _shrinking(work: Callable[[Any], list[_T]], items: list[Any]) -> list[_T]:
+    """``work`` on all items, or, when memory runs out, on halves of them."""
+    try:
+        return work(items)
+    except RuntimeError as error:
+        if "out of memory" not in str(error).lower() or len(items) == 1:
+            raise
+    middle = len(items) // 2
+    return _shrinking(work, items[:middle]) + _shrinking(work, items[middle:])
