@@ -1,0 +1,1 @@
+"""What ships so that everything runs without a network: a small speech model and sample calls, all synthetic."""

@@ -1,0 +1,103 @@
+"""Speech models by name: what there is, what is on this machine, and how to fetch one."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from callscan.errors import ModelError
+
+_log = logging.getLogger(__name__)
+
+DEMO = Path(__file__).parents[1] / "demo" / "model"
+"""The embedded model. It understands only the synthetic voice of the sample calls."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A model that can be fetched by name: its repository on the Hugging Face hub, and its size in MB."""
+
+    name: str
+    repository: str
+    megabytes: int
+
+
+KNOWN = {
+    model.name: model
+    for model in (
+        Known("tiny", "Systran/faster-whisper-tiny", 75),
+        Known("base", "Systran/faster-whisper-base", 145),
+        Known("small", "Systran/faster-whisper-small", 484),
+        Known("medium", "Systran/faster-whisper-medium", 1528),
+        Known("large-v2", "Systran/faster-whisper-large-v2", 3087),
+        Known("large-v3", "Systran/faster-whisper-large-v3", 3087),
+        Known("large-v3-turbo", "mobiuslabsgmbh/faster-whisper-large-v3-turbo", 1618),
+    )
+}
+"""Multilingual models by the names that faster-whisper gives them."""
+_FILES = ("config.json", "preprocessor_config.json", "model.bin", "tokenizer.json", "vocabulary.*")
+
+
+def resolve(name: str, device: str) -> Path:
+    """The folder of a model: ``demo``, a folder, a name from :data:`KNOWN`, or ``auto`` for ``device`` (cpu or cuda).
+
+    A named model that is not on this machine is fetched. Raises ModelError with what to do where that fails.
+    """
+    if name == "demo":
+        return DEMO
+    if name == "auto":
+        name = "large-v3-turbo" if device == "cuda" else "small"
+    if name in KNOWN:
+        return cached(name) or fetch(name)
+    folder = Path(name).expanduser()
+    if not folder.is_dir():
+        raise ModelError(
+            f"no model {name!r}: neither a folder nor one of demo, auto, {', '.join(KNOWN)}",
+            "'callscan models list' shows the names",
+        )
+    if not (folder / "model.bin").exists():
+        raise ModelError(
+            f"{folder} holds no model.bin",
+            "convert a Whisper model with 'ct2-transformers-converter --copy_files tokenizer.json "
+            "preprocessor_config.json'",
+        )
+    return folder
+
+
+def cached(name: str) -> Path | None:
+    """The folder of a known model that was fetched before, or None. Asks no network."""
+    hub = _hub()
+    try:
+        return Path(hub.snapshot_download(KNOWN[name].repository, allow_patterns=list(_FILES), local_files_only=True))
+    except (hub.errors.LocalEntryNotFoundError, OSError):
+        return None
+
+
+def fetch(name: str, revision: str | None = None) -> Path:
+    """Download a known model into the hub's cache; logs what, how large and which revision before it starts."""
+    if name not in KNOWN:
+        raise ModelError(f"no model {name!r} to fetch", f"one of: {', '.join(KNOWN)}")
+    model, hub = KNOWN[name], _hub()
+    try:
+        info = hub.HfApi().model_info(model.repository, revision=revision, files_metadata=True)
+        size = sum(file.size or 0 for file in info.siblings or () if file.rfilename != "README.md")
+        _log.info("fetching %s: %s, revision %s, %d MB", name, model.repository, info.sha, size // 1_000_000)
+        return Path(hub.snapshot_download(model.repository, revision=info.sha, allow_patterns=list(_FILES)))
+    except Exception as error:  # the hub's HTTP client, and so its errors, change with its versions
+        cause = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ModelError(
+            f"cannot fetch {name} ({model.repository}, about {model.megabytes} MB): {cause}",
+            f"run 'callscan models fetch {name}' where the hub can be reached, or give --model a folder",
+        ) from error
+
+
+def _hub() -> Any:
+    """The hub's client, imported late and without telemetry."""
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    import huggingface_hub
+    import huggingface_hub.errors
+
+    return huggingface_hub
