@@ -11,7 +11,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from callscan.archive import Archive, from_table
 from callscan.errors import ArchiveError
-from callscan.records import CallRecord
+from callscan.records import CallRecord, Hit
 from callscan.report import Report, Selection
 from callscan.report.assemble import assemble
 from callscan.report.build import build
@@ -33,6 +33,7 @@ from callscan.report.interaction import OTHER, ROLES, Voices, measure
 from callscan.report.metadata import join
 from callscan.report.metadata import read as read_metadata
 from callscan.report.tables import MEASURES, found_schema, measures_schema
+from callscan.report.voices import voices
 from callscan.report.write import WRITTEN, from_json, write_files
 
 if TYPE_CHECKING:
@@ -154,6 +155,21 @@ def cut(
             contact_days=contact_days,
             place=place,
         )
+
+
+def hits_by_call(archive: Archive) -> dict[str, list[Hit]]:
+    """The hits of the last count by the key of their call; ArchiveError where nothing was counted yet."""
+    try:
+        table = pq.read_table(io.BytesIO(archive.store.read(f"{FOLDER}/hits.parquet")))
+    except FileNotFoundError:
+        raise ArchiveError(f"no report in {archive.url}", "callscan rescan makes one") from None
+    found: dict[str, list[Hit]] = {}
+    names = [field.name for field in fields(Hit) if field.name != "flags"]
+    for batch in table.to_batches(max_chunksize=10_000):
+        for row in batch.to_pylist():
+            hit = Hit(**{name: row[name] for name in names}, flags=tuple(row["flags"]))
+            found.setdefault(row["key"], []).append(hit)
+    return found
 
 
 def last_report(archive: Archive) -> Report:
@@ -325,28 +341,15 @@ def _measured(records: Sequence[CallRecord]) -> pa.Table:
 
 
 def _voices(records: Sequence[CallRecord]) -> Voices:
-    """Who speaks when: the turns of a diarised call, else the speech spans of each channel.
-
-    A channel is the voice of whoever says the most words on it; an announcement on the agent's side is the agent's.
-    """
+    """Who speaks when, in all calls."""
     import numpy as np
 
-    rows: list[tuple[int, int, float, float]] = []
-    for index, record in enumerate(records):
-        transcript = record.transcript
-        if transcript is None:
-            continue
-        if transcript.turns:
-            rows += [(index, _role(turn.speaker), turn.start, turn.end) for turn in transcript.turns]
-            continue
-        said: dict[int, dict[str, float]] = {}
-        for segment in transcript.segments:
-            seconds = said.setdefault(segment.channel, {})
-            seconds[segment.speaker] = seconds.get(segment.speaker, 0.0) + segment.end - segment.start
-        for channel, spans in enumerate(transcript.speech):
-            speakers = said.get(channel, {})
-            role = _role(max(ROLES, key=lambda name: speakers.get(name, 0.0))) if set(speakers) & set(ROLES) else OTHER
-            rows += [(index, role, span.start, span.end) for span in spans]
+    rows = [
+        (index, _role(voice.speaker), voice.start, voice.end)
+        for index, record in enumerate(records)
+        if record.transcript
+        for voice in voices(record.transcript)
+    ]
     table = np.array(rows, dtype=np.float64).reshape(-1, 4)
     return Voices(table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2], table[:, 3])
 

@@ -2,24 +2,165 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING
+import sys
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+import typer
+
+from callscan.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+    from rich.table import Table
+
     from callscan.report import Report
+    from callscan.report.contract import Alert
+    from callscan.report.difference import Change, Moved
+
+ARCHIVE = Annotated[str, typer.Argument(metavar="DIR", help="Folder or URL of the archive.")]
+BY = Annotated[
+    list[str] | None, typer.Option(metavar="COLUMN", help="Break every issue down by this metadata column too.")
+]
+CONTACT = Annotated[int, typer.Option(metavar="DAYS", min=1, help="A second call within so many days is a repeat.")]
+ALERT = Annotated[
+    str | None, typer.Option(metavar="watch|warning|alarm", help="Exit with 3 where an alert is at least this grave.")
+]
+WEBHOOK = Annotated[
+    str | None, typer.Option(metavar="URL", help="Send alerts there as CloudEvents; a failure is told, and no more.")
+]
+JSON = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else there.")]
+
+
+def report(
+    archive: ARCHIVE,
+    since: Annotated[str | None, typer.Option("--from", metavar="YYYY-MM-DD", help="First day.")] = None,
+    until: Annotated[str | None, typer.Option("--to", metavar="YYYY-MM-DD", help="Last day, included.")] = None,
+    where: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN=VALUE", help="Only calls with this value; repeatable.")
+    ] = None,
+    by: BY = None,
+    contact_days: CONTACT = 7,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the page of this report there.")] = None,
+    alert: ALERT = None,
+    webhook: WEBHOOK = None,
+    json: JSON = False,
+) -> None:
+    """Show the report of an archive, or of some of its calls, from what was last counted.
+
+    Exit codes: 0, 2 it could not be done as asked, 3 an alert of the level asked for.
+    """
+    from callscan.archive import Archive
+    from callscan.report import Selection
+    from callscan.rescan import cut
+
+    selection = Selection(_day(since), _day(until), _conditions(where or ()), tuple(by or ()))
+    found, page = cut(Archive(archive), selection, contact_days=contact_days, place=html.parent if html else None)
+    if html:
+        try:
+            html.write_text(page, encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"cannot write {html}: {error.strerror}", "choose a folder that exists") from error
+    _answer(found, alert, webhook, json)
+
+
+def rescan(
+    archive: ARCHIVE,
+    keywords: Annotated[
+        list[Path] | None, typer.Option(metavar="PATH", help="Lexicon files or folders; callscan's own if left out.")
+    ] = None,
+    metadata: Annotated[
+        Path | None, typer.Option(metavar="calls.csv", help="Table joined by call_id or file; kept for the next time.")
+    ] = None,
+    by: BY = None,
+    contact_days: CONTACT = 7,
+    alert: ALERT = None,
+    webhook: WEBHOOK = None,
+    json: JSON = False,
+) -> None:
+    """Count an archive again, with other lexicons or metadata, without touching audio; show what that changed.
+
+    Exit codes: 0, 2 it could not be done as asked, 3 an alert of the level asked for.
+    """
+    from callscan.archive import Archive
+    from callscan.archive.lock import lock
+    from callscan.lexicon import Lexicon
+    from callscan.rescan import recount
+
+    store = Archive(archive)
+    lexicon = Lexicon.load(keywords or ())
+    with lock(store.url):
+        done = recount(store, lexicon, by=by or (), metadata=metadata, contact_days=contact_days)
+    if not json:
+        from rich.console import Console
+
+        show_changes(done.changes, Console())
+    _answer(done.report, alert, webhook, json)
+
+
+def export(
+    archive: ARCHIVE,
+    format: Annotated[  # noqa: A002 - the name of the option
+        str, typer.Option(metavar="vtt|srt|rttm|ctm|vcon|contact-lens|jsonl", help="What to write.")
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for one file a call; made if missing.")],
+    call: Annotated[list[str] | None, typer.Option(metavar="CALL_ID", help="Only this call; repeatable.")] = None,
+) -> None:
+    """Write the transcripts of an archive for other tools, one file a call."""
+    from callscan.archive import Archive
+    from callscan.report.exports import export_calls
+    from callscan.rescan import hits_by_call
+
+    store = Archive(archive)
+    written = export_calls(store.records(), hits_by_call(store), format, out, only=frozenset(call or ()))
+    print(f"{written} files in {out}", file=sys.stderr)
+
+
+def schema() -> None:
+    """Print the JSON Schema of report.json."""
+    import json
+
+    from callscan.report.schema import schema as report_schema
+
+    print(json.dumps(report_schema(), ensure_ascii=False, indent=2, sort_keys=True))
+
+
+def _answer(found: Report, alert: str | None, webhook: str | None, json: bool) -> None:
+    """Print a report, tell the webhook, and exit with 3 where an alert is grave enough."""
+    from callscan.report.alerts import at_least
+    from callscan.report.write import to_json
+
+    if json:
+        sys.stdout.write(to_json(found).decode())
+    else:
+        from rich.console import Console
+
+        show(found, Console())
+    raised = at_least(found.alerts, alert or "watch")
+    if webhook and raised:
+        from callscan.report.webhook import send
+
+        trouble = send(webhook, found, raised)
+        if trouble:
+            print(f"the webhook was not told: {trouble}", file=sys.stderr)
+    if alert and raised:
+        raise typer.Exit(3)
 
 
 def show(report: Report, console: Console) -> None:
-    """Print a report for people: what became of every recording, then the issues, then what failed and why."""
+    """Print a report for people: what became of every recording, then alerts, issues, and what failed and why."""
+    from rich.text import Text
+
     coverage = report.coverage
     parts = ("scanned", "no_speech", "degraded", "quarantined", "duplicate", "deferred")
     line = Text(f"{coverage.discovered} recordings", style="bold")
     line.append(" = " + " + ".join(f"{getattr(coverage, part)} {part.replace('_', ' ')}" for part in parts), "not bold")
     console.print(line)
+    for alert in report.alerts:
+        console.print(_alert(alert))
     if report.issues:
         console.print(_issues(report))
     for reason in report.failure_reasons:
@@ -29,7 +170,48 @@ def show(report: Report, console: Console) -> None:
         console.print(text)
 
 
+def show_changes(changes: Sequence[Change], console: Console) -> None:
+    """Print what a new count changed, issue by issue, with the words that decided."""
+    from rich.text import Text
+
+    moved = [change for change in changes if change.gained or change.lost]
+    if changes and not moved:
+        console.print(Text("The counts are those of the last time.", style="dim"))
+    for change in moved:
+        line = Text(f"{change.issue}: {change.before} → {change.after} calls", style="bold")
+        line.append(f"  +{change.gained} −{change.lost}", "not bold")
+        console.print(line)
+        for sign, style, examples in (("+", "green", change.gained_examples), ("−", "red", change.lost_examples)):
+            for example in examples:
+                console.print(_moved(sign, style, example))
+
+
+def _moved(sign: str, style: str, example: Moved) -> object:
+    from rich.text import Text
+
+    text = Text(f"  {sign} ", style=style)
+    text.append(f"« {example.quote} »", "default")
+    text.append(f"  {example.call_id} at {example.start:.1f} s, {example.speaker}", "dim")
+    return text
+
+
+def _alert(alert: Alert) -> object:
+    from rich.text import Text
+
+    text = Text(f"{alert.level}: ", style="bold red" if alert.level == "alarm" else "bold yellow")
+    text.append(alert.issue, "bold default")
+    if alert.column:
+        text.append(f" ({alert.column} {alert.value})", "default")
+    more = f", {alert.ratio:.1f} times as many" if alert.ratio is not None else ""
+    counts = f"{alert.calls} calls of {alert.of} since {alert.since}, {alert.expected:.1f} expected"
+    text.append(f" {counts}{more} (q = {alert.q_value:.2g})", "not bold default")
+    return text
+
+
 def _issues(report: Report) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(title=f"Issues in {report.calls} calls", title_justify="left", box=None, pad_edge=False)
     table.add_column("issue")
     for name in ("calls", "per 100", "95 %", "hits"):
@@ -40,12 +222,25 @@ def _issues(report: Report) -> Table:
         interval = f"{issue.interval.low:.1f}–{issue.interval.high:.1f}" if issue.interval else "–"
         quote = Text(f"« {issue.examples[0].quote} »" if issue.examples else "", style="dim")
         style = "" if issue.calls else "dim"
-        table.add_row(issue.label.en or issue.id, str(issue.calls), rate, interval, str(issue.hits), quote, style=style)
+        label = Text(issue.label.en or issue.id)
+        table.add_row(label, str(issue.calls), rate, interval, str(issue.hits), quote, style=style)
     return table
 
 
-def schema() -> None:
-    """Print the JSON Schema of report.json."""
-    from callscan.report.schema import schema as report_schema
+def _day(text: str | None) -> date | None:
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{text!r} is no day", "write it as 2026-11-21") from None
 
-    print(json.dumps(report_schema(), ensure_ascii=False, indent=2, sort_keys=True))
+
+def _conditions(texts: Sequence[str]) -> dict[str, str]:
+    conditions = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        if not sign or not name:
+            raise UsageError(f"{text!r} is no condition", "write it as --where queue=billing")
+        conditions[name.strip()] = value.strip()
+    return conditions

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Literal
 
+from callscan.errors import UsageError
 from callscan.report.contract import Alert
 from callscan.report.count import evidence
 from callscan.report.database import CALENDAR, literal
@@ -42,7 +43,10 @@ def level_of(q_value: float) -> Level | None:
 
 def alerts(connection: DuckDBPyConnection, cuts: Mapping[str, str]) -> tuple[list[Alert], int, dict[str, list[str]]]:
     """The alerts of the last day with calls, gravest first; how many series were tested on it; and the days on which
-    each issue was at warning or above over all calls. Slices are tested by queue, agent, language and the columns asked for; the calendar is no slice."""
+    each issue was at warning or above over all calls.
+
+    Slices are tested by queue, agent, language and the columns asked for; the calendar is no slice.
+    """
     if "day" not in cuts:
         return [], 0, {}
     row = connection.execute("SELECT min(CAST(start_time AS DATE)), max(CAST(start_time AS DATE)) FROM c").fetchone()
@@ -85,7 +89,8 @@ def _series(connection: DuckDBPyConnection, expression: str, first: date, days: 
 def _tested(
     column: str, series: Sequence[Series], overall: Mapping[str, Series], first: date, today: int
 ) -> tuple[list[Alert], int]:
-    """The alerts among the series of one column, and how many could be tested. They are one family: two hundred agents do not drown the house."""
+    """The alerts among the series of one column, and how many could be tested. They are one family: two hundred
+    agents do not drown the house."""
     findings: list[tuple[Series, Finding]] = []
     for one in series:
         larger = overall.get(one.issue)
@@ -163,3 +168,11 @@ def _alerted(overall: Sequence[Series], first: date, days: int) -> dict[str, lis
             if q_value <= limit:
                 result.setdefault(one.issue, []).append((first + timedelta(days=today)).isoformat())
     return result
+
+
+def at_least(alerts: Sequence[Alert], level: str) -> list[Alert]:
+    """The alerts that are at least as grave as ``level``."""
+    order = [name for name, _ in LEVELS]
+    if level not in order:
+        raise UsageError(f"{level!r} is no alert level", f"one of {', '.join(reversed(order))}")
+    return [alert for alert in alerts if order.index(alert.level) <= order.index(level)]
