@@ -194,9 +194,17 @@ CONTACT_LENS_SCHEMA: dict[str, Any] = {
     # The fields of the published example of a Contact Lens output file for a call, version 1.1.0.
     "type": "object",
     "required": [
-    ],
-        *["Version", "AccountId", "Channel", "ContentMetadata", "JobStatus", "LanguageCode", "Participants"],
-        *["Categories", "ConversationCharacteristics", "CustomModels", "Transcript"],
+        "Version",
+        "AccountId",
+        "Channel",
+        "ContentMetadata",
+        "JobStatus",
+        "LanguageCode",
+        "Participants",
+        "Categories",
+        "ConversationCharacteristics",
+        "CustomModels",
+        "Transcript",
     ],
     "additionalProperties": False,
     "properties": {
