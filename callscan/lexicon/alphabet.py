@@ -124,13 +124,14 @@ class Alphabet:
         mixed = _MIXED.fullmatch(word)
         if mixed:
             return JOIN.join(self.encode(part) for part in mixed.groups() if part)
+        clitic = self.language.clitics.fullmatch(word)
+        if clitic and clitic[2] in self._words:
+            return self.encode(clitic[1]) + JOIN + self._words[clitic[2]]
         found = self._get({("sound", self.language.sound(word))})
-        if found == OTHER:
-            clitic = self.language.clitics.fullmatch(word)
-            if clitic:
-                rest = self.encode(clitic[2])
-                if rest != OTHER:
-                    return self.encode(clitic[1]) + JOIN + rest
+        if found == OTHER and clitic:
+            rest = self.encode(clitic[2])
+            if rest != OTHER:
+                return self.encode(clitic[1]) + JOIN + rest
         return found
 
     def _get(self, features: set[Feature]) -> str:

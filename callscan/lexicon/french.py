@@ -25,10 +25,9 @@ _FREQUENT = {
 }  # fmt: skip
 """Share of all spoken words, in thousandths, of the words that are said most; what is not here is rare."""
 
-_DROPPED = """ne n euh heu hum hem hmm mh ben bah beh hein bon enfin donc alors voilà bref genre écoutez écoute
-vraiment franchement carrément littéralement sincèrement honnêtement simplement clairement quasiment strictement
-très super hyper extrêmement complètement totalement absolument particulièrement tellement sacrément vachement
-monsieur madame mademoiselle"""
+_DROPPED = """ne n euh heu hum hem hmm mh ben bah beh hein genre écoutez écoute vraiment franchement carrément
+littéralement sincèrement honnêtement simplement clairement quasiment strictement très super hyper extrêmement
+complètement totalement absolument particulièrement tellement sacrément vachement"""
 
 _NUMBERS = """zéro un deux trois quatre cinq six sept huit neuf dix onze douze treize quatorze quinze seize"""
 
@@ -39,7 +38,7 @@ class French:
     code = "fr"
     dropped = frozenset(_DROPPED.split())
     numbers = tuple(_NUMBERS.split())
-    clitics = re.compile(r"(qu|[jcsmtldn])([aeiouyhàâéèêëîïôûü].+|a|à|y|ai|as)")
+    clitics = re.compile(r"(qu|[jcmn]|[stld](?=.{4}))([aeiouyhàâéèêëîïôûü].+|[aày])")
 
     def sound(self, word: str) -> str:
         return sounds.sound(word)

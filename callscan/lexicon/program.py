@@ -15,7 +15,7 @@ from itertools import product
 from callscan.lexicon.alphabet import BREAK, Alphabet, Feature
 from callscan.lexicon.pattern import Alt, Fused, Gap, Near, Node, Opt, Said, Seq, Shape
 
-MAX_WORK = 250_000
+MAX_WORK = 1_000_000
 """Ways in which one pattern may be tried at one place."""
 MAX_NGRAMS = 600
 

@@ -211,7 +211,8 @@ def sound(word: str) -> str:
                 out.append(letter)
             place += 1
     key = "".join(out) + tail.rstrip("_")
-    return re.sub(r"(.)\1+", r"\1", key)
+    # Written s and z are too often mistaken for each other ("inadmisible") to tell them apart.
+    return re.sub(r"(.)\1+", r"\1", key.replace("z", "s"))
 
 
 def fold(word: str) -> str:
