@@ -2,7 +2,7 @@
 
 It is handed two descriptors per recording, the file (read) and the spool (write), and they fill its table of open
 files: it can open no file and no socket, whatever a recording makes a decoder do. Memory, CPU time and the size of
-what it writes are limited by the kernel. It dies when the socket to its parent closes.
+what it writes are limited by the kernel, and so are its system calls. It ends when the socket to its parent closes.
 """
 
 from __future__ import annotations
@@ -19,9 +19,13 @@ from dataclasses import asdict
 from types import ModuleType
 from typing import Any
 
+from callscan.audio import seccomp
 from callscan.audio.limits import SAMPLE_BYTES, SAMPLE_RATE, DecodeLimits
 from callscan.audio.source import Source
 from callscan.errors import RecordingError
+
+READY = b"+"
+"""What the process says once, when it can take recordings."""
 
 _LENGTH_BYTES = 4
 _OWN_FILES = 3  # the socket as standard input, and two times /dev/null
@@ -38,8 +42,9 @@ def main(limits: DecodeLimits) -> None:
     _load_all(av)
     av.logging.set_level(None)
     link = socket.socket(fileno=0)
-    _lock_down(limits)
+    lock_down(limits)
     gc.freeze()
+    link.sendall(READY)
     while True:
         job = _receive(link)
         if job is None:
@@ -85,7 +90,8 @@ def _receive(link: socket.socket) -> tuple[str, int, int] | None:
     return json.loads(message)["suffix"], recording, spool
 
 
-def _lock_down(limits: DecodeLimits) -> None:
+def lock_down(limits: DecodeLimits) -> None:
+    """Give up, for good, everything that decoding does not need."""
     for encoding in ("utf-8", "utf-16-le", "utf-16-be", "latin-1"):
         b"".decode(encoding)  # loads the codec while files can still be opened
     largest = int(limits.duration * SAMPLE_RATE) * SAMPLE_BYTES * limits.channels
@@ -96,6 +102,7 @@ def _lock_down(limits: DecodeLimits) -> None:
         (resource.RLIMIT_NOFILE, _OWN_FILES + _FILES_PER_JOB),
     ):
         resource.setrlimit(what, (value, value))
+    seccomp.restrict()
 
 
 def _allow_cpu(seconds: float) -> None:

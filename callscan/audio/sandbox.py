@@ -13,9 +13,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from callscan.audio import child
 from callscan.audio.facts import Facts
 from callscan.audio.limits import DecodeLimits
-from callscan.errors import REASONS, RecordingError
+from callscan.errors import REASONS, CallscanError, RecordingError
 
 _LENGTH_BYTES = 4
 _LONGEST_ANSWER = 1 << 16
@@ -69,10 +70,11 @@ class Sandbox:
         Raises:
             RecordingError: it failed, with the reason. The process may be gone afterwards: see ``usable``.
         """
-        allowed = self._limits.seconds + (_START_SECONDS if self._jobs == 0 else 1.0)
+        if not self._jobs:
+            self._await_start()
         self._jobs += 1
         try:
-            self._link.settimeout(allowed)
+            self._link.settimeout(self._limits.seconds)
             socket.send_fds(self._link, [json.dumps({"suffix": suffix}).encode()], [recording, spool])
             length = int.from_bytes(self._read(_LENGTH_BYTES))
             if length > _LONGEST_ANSWER:
@@ -90,6 +92,16 @@ class Sandbox:
             self.kill()
             raise RecordingError("decoder_crash", "the decoder gave an answer that makes no sense") from None
         raise RecordingError(reason if reason in REASONS else "corrupt", str(detail), str(hint))
+
+    def _await_start(self) -> None:
+        self._link.settimeout(_START_SECONDS)
+        try:
+            ready = self._link.recv(len(child.READY)) == child.READY
+        except OSError:
+            ready = False
+        if not ready:
+            self.kill()
+            raise CallscanError("the decoding process does not start", "Run: callscan doctor")
 
     def _read(self, length: int) -> bytes:
         data = b""
