@@ -1,7 +1,7 @@
 """Train the embedded speech model from nothing: ``python scripts/train_demo_model.py --work DIR``.
 
-Makes the corpus with espeak-ng, trains in stages on the CPU, exports to ``callscan/demo/model`` and writes the model
-card. Interrupted, the same command goes on from its last checkpoint. Needs Debian's espeak-ng and sox, and from PyPI
+Makes the corpus with espeak-ng, trains in stages on the CPU and exports to ``callscan/demo/model``; then
+``scripts/evaluate_demo_model.py --card`` measures it. Interrupted, the same command goes on from its last checkpoint. Needs Debian's espeak-ng and sox, and from PyPI
 ``torch openai-whisper tokenizers soxr ctranslate2`` beside callscan's own requirements.
 """
 
@@ -18,7 +18,9 @@ import torch.nn.functional as F
 
 from demo import batches, corpus
 from demo.batches import Stage
-from demo.network import Whisperling
+from demo.export import export
+from demo.heads import choose_heads
+from demo.network import DECODER_LAYERS, HEADS, Whisperling
 
 STAGES = (
     Stage("sounds", steps=1400, lengths=(3.6,), audio=80, single=True, rate=3e-3, silent=0.0, placed=0.0, ctc=1.0),
@@ -99,6 +101,7 @@ def main() -> None:
     """Corpus, stages, export, test."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, required=True, help="folder for the corpus and the checkpoints")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "callscan" / "demo" / "model")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     torch.set_flush_denormal(True)
@@ -109,6 +112,9 @@ def main() -> None:
     print(f"{len(data)} utterances, {len(tokens.words)} word tokens, {sum(p.numel() for p in net.parameters()) / 1e6:.2f} M parameters", flush=True)
     for stage in STAGES:
         train(stage, net, data, tokens, options.seed, options.work / f"{stage.name}.pt")
+    every = [(layer, head) for layer in range(DECODER_LAYERS) for head in range(HEADS)]
+    export(net.state_dict(), tokens, options.out, every)
+    print("word times from heads {}, off by {:.3f} s in the median".format(*choose_heads(options.out, options.seed)))
 
 
 if __name__ == "__main__":
