@@ -21,7 +21,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from callscan.archive.inventory import INVENTORY
-from callscan.archive.schema import FORMAT, from_table, to_table
+from callscan.archive.schema import FORMAT, content_digest, from_table, to_table
 from callscan.archive.store import Store, open_store, unglobbed
 from callscan.errors import ArchiveError
 from callscan.records import CallRecord
@@ -137,8 +137,8 @@ class Archive:
         ``cost`` is JSON that says what the shard took to make; it stands in the file's metadata, apart from the rows.
         """
         table = to_table(records, fingerprint=fingerprint, shard=shard)
-        if cost:
-            table = table.replace_schema_metadata({**(table.schema.metadata or {}), b"callscan.cost": cost.encode()})
+        notes = {"callscan.format": str(FORMAT), "callscan.digest": content_digest(table), "callscan.cost": cost}
+        table = table.replace_schema_metadata(notes)
         self.store.write(f"calls/{shard}.parquet", _parquet(table.schema, table.to_batches()))
 
     def append(self, records: Iterable[CallRecord], *, fingerprint: str = "") -> None:

@@ -7,6 +7,8 @@ is what was written, bit for bit.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from types import MappingProxyType
@@ -95,6 +97,15 @@ def from_table(table: pa.Table) -> Iterator[CallRecord]:
     for batch in table.to_batches(max_chunksize=64):
         for row in batch.to_pylist():
             yield _record(row)
+
+
+def content_digest(table: pa.Table) -> str:
+    """SHA-256 of what a table says, whatever file it stands in: hex."""
+    digest = hashlib.sha256()
+    for batch in table.select(SCHEMA.names).to_batches(max_chunksize=64):
+        for row in batch.to_pylist():
+            digest.update(json.dumps(row, sort_keys=True).encode() + b"\n")
+    return digest.hexdigest()
 
 
 def _plain(value: Any) -> Any:

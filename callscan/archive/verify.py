@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from callscan.archive.archive import Archive
 from callscan.archive.ledger import coverage
-from callscan.archive.schema import SCHEMA, from_table
+from callscan.archive.schema import SCHEMA, content_digest, from_table
 from callscan.errors import REASONS, ArchiveError, RecordingError
 from callscan.records import STATUSES, CallRecord
 
@@ -102,6 +102,8 @@ def _check_shard(table: pa.Table, shard: str, due: dict[str, int], done: set[str
     if not table.schema.equals(SCHEMA):
         yield "its columns are not those of a call record"
         return
+    if (table.schema.metadata or {}).get(b"callscan.digest") != content_digest(table).encode():
+        yield "its content is not what was written"
     if table.num_rows and table.column("shard").unique().to_pylist() != [shard]:
         yield "its rows belong to another shard"
     for uri, size in zip(table.column("uri").to_pylist(), table.column("size").to_pylist(), strict=True):
