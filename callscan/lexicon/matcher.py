@@ -68,16 +68,32 @@ class IssueRules:
     flags: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
 class _Compiled:
-    rule: Rule
-    search: Any
-    strict: Any
-    before: int
-    width: int
-    gaps: bool
-    near_seconds: float | None
-    unless: tuple[tuple[Any, int], ...]
+    """A rule and its expressions, which are made when some text first calls for them."""
+
+    __slots__ = ("_program", "_stop", "before", "gaps", "near_seconds", "rule", "search", "strict", "unless", "width")
+
+    def __init__(self, rule: Rule, program: Program, before: int, stop: str) -> None:
+        node = rule.pattern.node
+        self.rule = rule
+        self.before = before
+        self.width = span(node)[1]
+        self.gaps = has_gap(node)
+        self.near_seconds = node.seconds if isinstance(node, Near) else None
+        self._program = program
+        self._stop = stop
+        self.search: Any = self._first_search
+        self.strict: Any = None
+        self.unless: list[tuple[Any, int]] = []
+
+    def _first_search(self, text: str, low: int, high: int) -> Any:
+        expression = self._program.expression
+        pattern = self.rule.pattern
+        if self.gaps and self._stop:
+            self.strict = compiled(expression(pattern.node, self._stop)).match
+        self.unless = [(compiled(expression(node)).search, reach) for node, reach in pattern.unless]
+        self.search = compiled(expression(pattern.node)).search
+        return self.search(text, low, high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,17 +132,15 @@ class Matcher:
         patterns = [rule.pattern for rule in rules]
         patterns += [pattern for issue in issues.values() for pattern in issue.exceptions]
         patterns += [p for context in contexts for p in context.patterns]
-        for pattern in patterns:
-            for node in (pattern.node, *(node for node, _ in pattern.unless)):
-                for leaf in leaves(node):
-                    asked = list(features(leaf, self.alphabet))
-                    self.alphabet.ask((f for f, _ in asked), ((s, f) for f, s in asked if s))
+        nodes = [node for p in patterns for node in (p.node, *(node for node, _ in p.unless))]
+        for leaf in {leaf for node in nodes for leaf in leaves(node)}:
+            asked = list(features(leaf, self.alphabet))
+            self.alphabet.ask((f for f, _ in asked), ((s, f) for f, s in asked if s))
         self.alphabet.freeze()
         self.program = Program(self.alphabet)
         self._issues = issues
         inside = {c.flag: self._inside(c) for c in contexts}
         self._stop = inside.get("negated", "")
-        self._rules = [self._compile(rule) for rule in rules]
         self._exceptions = {
             name: self._one_of(issue.exceptions) for name, issue in issues.items() if issue.exceptions
         }
@@ -145,11 +159,12 @@ class Matcher:
         self._triggers: list[tuple[_Compiled, ...]] = []
         triggers: dict[str, list[_Compiled]] = {}
         self.costs: list[tuple[float, Rule]] = []
-        for one in self._rules:
-            anchors = self.program.anchors(one.rule.pattern.node)
+        for rule in rules:
+            anchors = self.program.anchors(rule.pattern.node)
             assert anchors is not None  # noqa: S101  the loader refuses patterns without
-            self.costs.append((anchors.cost, one.rule))
-            for ngram in anchors.ngrams:
+            self.costs.append((anchors.cost, rule))
+            one = _Compiled(rule, self.program, anchors.before, self._stop)
+            for ngram in anchors.ngrams():
                 triggers.setdefault(ngram, []).append(one)
         self._triggers = [tuple(ones) for ones in triggers.values()]
         self._automaton = ahocorasick_rs.BytesAhoCorasick(
@@ -168,22 +183,6 @@ class Matcher:
         if not patterns:
             return compiled(r"(?!)")
         return compiled(f"(?:{'|'.join(self.program.expression(p.node) for p in patterns)}){tail}")
-
-    def _compile(self, rule: Rule) -> _Compiled:
-        node = rule.pattern.node
-        anchors = self.program.anchors(node)
-        expression = self.program.expression(node)
-        gaps = has_gap(node)
-        return _Compiled(
-            rule=rule,
-            search=compiled(expression).search,
-            strict=compiled(self.program.expression(node, self._stop)).match if gaps and self._stop else None,
-            before=anchors.before if anchors else 0,
-            width=span(node)[1],
-            gaps=gaps,
-            near_seconds=node.seconds if isinstance(node, Near) else None,
-            unless=tuple((compiled(self.program.expression(n)).search, reach) for n, reach in rule.pattern.unless),
-        )
 
     # -- running
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import product
 
 from callscan.lexicon.alphabet import BREAK, Alphabet, Feature
@@ -20,16 +20,27 @@ MAX_WORK = 1_000_000
 MAX_NGRAMS = 600
 
 
+Sets = tuple[frozenset[str], ...]
+"""Sets of symbols, one for each word of a sequence."""
+
+
 @dataclass(frozen=True, slots=True)
 class Anchors:
-    """Symbol sequences of which one is in every match; ``before`` is the most words from the match's start to it.
+    """Sequences of which one is in every match; ``before`` is the most words from the match's start to it.
 
-    ``cost`` is how often they turn up, as a share of all words.
+    ``cost`` is how often they turn up, as a share of all words; ``size`` how many sequences of symbols they are.
     """
 
     cost: float
-    ngrams: frozenset[str]
+    sequences: tuple[Sets, ...]
     before: int
+    size: int
+
+    def ngrams(self) -> Iterator[str]:
+        """All sequences, symbol by symbol."""
+        for sets in self.sequences:
+            for ngram in product(*map(sorted, sets)):
+                yield "".join(ngram)
 
 
 class Program:
@@ -38,6 +49,10 @@ class Program:
     def __init__(self, alphabet: Alphabet) -> None:
         self.alphabet = alphabet
         self._sets: dict[Node, frozenset[str]] = {}
+        self._shares: dict[frozenset[str], float] = {}
+        # By identity: a class is one tree in all patterns that name it, and is worked out once.
+        self._anchors: dict[int, Anchors | None] = {}
+        self._expressions: dict[tuple[int, bool], str] = {}
         self._frequencies: dict[str, float] = {}
         for word, symbols in alphabet.words.items():
             share = max(alphabet.language.frequency(word), 0.0)
@@ -52,6 +67,13 @@ class Program:
 
     def expression(self, node: Node, stopped_by: str = "") -> str:
         """The regular expression of a node; gaps do not cross ``stopped_by`` symbols."""
+        key = id(node), bool(stopped_by)
+        found = self._expressions.get(key)
+        if found is None:
+            found = self._expressions[key] = self._expression(node, stopped_by)
+        return found
+
+    def _expression(self, node: Node, stopped_by: str) -> str:
         if isinstance(node, Said | Fused | Shape):
             return _charset(self.symbols(node))
         if isinstance(node, Gap):
@@ -79,6 +101,12 @@ class Program:
 
     def anchors(self, node: Node) -> Anchors | None:
         """The rarest words that every match holds; None where there are none."""
+        key = id(node)
+        if key not in self._anchors:
+            self._anchors[key] = self._find_anchors(node)
+        return self._anchors[key]
+
+    def _find_anchors(self, node: Node) -> Anchors | None:
         if isinstance(node, Said | Fused | Shape):
             return self._ngrams([self.symbols(node)], 0)
         if isinstance(node, Gap | Opt):
@@ -90,7 +118,7 @@ class Program:
             width = max(span(node.first)[1], span(node.second)[1]) + node.words
             sides = [a for a in (first, second) if a is not None]
             best = min(sides, key=lambda a: a.cost, default=None)
-            return None if best is None else Anchors(best.cost, best.ngrams, best.before + width)
+            return None if best is None else replace(best, before=best.before + width)
         candidates: list[Anchors] = []
         before = 0
         run: list[tuple[int, frozenset[str]]] = []
@@ -106,7 +134,7 @@ class Program:
                 run = []
                 inner = self.anchors(part)
                 if inner is not None:
-                    candidates.append(Anchors(inner.cost, inner.ngrams, inner.before + before))
+                    candidates.append(replace(inner, before=inner.before + before))
             before += span(part)[1]
         return min(candidates, key=lambda a: (a.cost, a.before), default=None)
 
@@ -124,16 +152,24 @@ class Program:
         found = [option for option in options if option is not None]
         if len(found) < len(options):
             return None
-        ngrams = frozenset().union(*(a.ngrams for a in found))
-        if len(ngrams) > MAX_NGRAMS:
+        size = sum(a.size for a in found)
+        if size > MAX_NGRAMS:
             return None
-        return Anchors(sum(a.cost for a in found), ngrams, max(a.before for a in found))
+        sequences = tuple(sequence for a in found for sequence in a.sequences)
+        return Anchors(sum(a.cost for a in found), sequences, max(a.before for a in found), size)
 
-    def _ngrams(self, sets: list[frozenset[str]], before: int) -> Anchors | None:
-        if not all(sets) or math.prod(len(s) for s in sets) > MAX_NGRAMS:
+    def _ngrams(self, sets: Sequence[frozenset[str]], before: int) -> Anchors | None:
+        size = math.prod(len(s) for s in sets)
+        if not 0 < size <= MAX_NGRAMS:
             return None
-        cost = math.prod(sum(self._frequencies.get(s, 2e-5) for s in symbols) for symbols in sets)
-        return Anchors(cost, frozenset("".join(ngram) for ngram in product(*map(sorted, sets))), before)
+        return Anchors(math.prod(self._share(s) for s in sets), (tuple(sets),), before, size)
+
+    def _share(self, symbols: frozenset[str]) -> float:
+        """The share of all words that are one of the symbols."""
+        found = self._shares.get(symbols)
+        if found is None:
+            found = self._shares[symbols] = sum(self._frequencies.get(s, 2e-5) for s in symbols)
+        return found
 
 
 def features(node: Said | Fused | Shape, alphabet: Alphabet) -> Iterator[tuple[Feature, str]]:

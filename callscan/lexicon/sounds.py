@@ -150,7 +150,9 @@ _RULES: tuple[tuple[str, str], ...] = (
     (r"u", "y"),
     (r"r", "R"),
 )
-_COMPILED = tuple((re.compile(pattern), sound) for pattern, sound in _RULES)
+# One expression with a group per rule; the group that matched says which rule it was.
+_ANY_RULE = re.compile("|".join(f"({pattern})" for pattern, _ in _RULES))
+_SPOKEN = ("", *(spoken for _, spoken in _RULES))
 
 _E_ENDINGS = re.compile(r"(?<=[^aeiouyéèêgq])(?:er|ez|ée|ées|és|et|ets|é)$|(?<=[aeiouyéèêgq])(?:er|ez|ée|ées|és|é)$")
 _SILENT = re.compile(r"(?<=[^aeiouyéèê0-9])e(?:s)?$|(?<=[aiouyéèê])e(?:s)?$")
@@ -196,19 +198,12 @@ def sound(word: str) -> str:
     source = text + ("e" if tail else "")
     end = len(text)
     while place < end:
-        for rule, spoken in _COMPILED:
-            found = rule.match(source, place)
-            if found and found.end() <= end:
-                if found.end() > place:
-                    out.append(spoken)
-                    place = found.end()
-                    break
+        found = _ANY_RULE.match(source, place)
+        if found and found.end() <= end:
+            out.append(_SPOKEN[found.lastindex or 0])
+            place = found.end()
         else:
-            letter = source[place]
-            if letter == "e":
-                out.append("E")
-            elif letter != "z" or place + 1 < end or tail:
-                out.append(letter)
+            out.append("E" if source[place] == "e" else source[place])
             place += 1
     key = "".join(out) + tail.rstrip("_")
     # Written s and z are too often mistaken for each other ("inadmisible") to tell them apart.
