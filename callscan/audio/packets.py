@@ -20,6 +20,9 @@ _FAILURES = (av.error.FFmpegError, ValueError)
 _MOST_FAILURES = 1_000
 """The demuxer may fail this often before the rest of the file is given up."""
 
+_FRAMING = 512
+"""Bytes between two packets that a container may need for itself; the demuxer has skipped more."""
+
 _WINDOW = 1 << 16
 _FRAMED: dict[str, Callable[[bytes], int]] = {"mp3": sniff.mpeg_frame, "aac": sniff.adts_frame}
 _TIMELESS = frozenset({"mp3", "aac", "amr", "gsm", "g722"})
@@ -28,7 +31,10 @@ _TIMELESS_IN_WAV = frozenset({"mp3", "mp3float", "mp2", "mp2float", "aac"})
 
 @dataclass(slots=True)
 class Damage:
-    """What was lost before a frame: ``places`` that failed, and ``seconds`` where no time stamp will tell."""
+    """What was lost before a frame: ``places`` that failed, and ``seconds`` where no time stamp will tell.
+
+    No places and no seconds: bytes were skipped, and only a gap in time makes that a loss.
+    """
 
     places: int = 0
     seconds: float = 0.0
@@ -94,6 +100,8 @@ class Packets:
             if packet.size:
                 if self._position is None:
                     self._position = packet.pos
+                if last is not None and last.pos and packet.pos and packet.pos > last.pos + last.size + _FRAMING:
+                    self.pending = self.pending or Damage()  # if there is a gap in time too, something was lost
                 last = packet
             elif last is not None:
                 self.cut = self._is_cut(last)

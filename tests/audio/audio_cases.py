@@ -62,7 +62,9 @@ def whole(kind: str) -> bytes:
         "opus": lambda: makers.encoded(
             wide, 48000, "libopus", "ogg", bit_rate=24000, options={"page_duration": "200000"}
         ),
-        "webm": lambda: makers.encoded(wide, 48000, "libopus", "webm", bit_rate=24000),
+        "webm": lambda: makers.encoded(
+            wide, 48000, "libopus", "webm", bit_rate=24000, options={"cluster_time_limit": "1000"}
+        ),
         "vorbis": lambda: makers.encoded(makers.stereo(SECONDS, 16000), 16000, "vorbis", "ogg"),
         "mp4": lambda: makers.encoded(voices, 8000, "aac", "mp4", bit_rate=32000),
         "mp4 in fragments": lambda: makers.encoded(
