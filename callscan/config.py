@@ -155,7 +155,7 @@ class _Source:
         for number, line in enumerate(self.text.splitlines(), 1):
             if header := re.match(r"\s*\[\s*([\w.-]+)\s*\]", line):
                 if not section and header[1] == key:
-                    return f"{self.path}:{number}:{line.index('[') + 1}"
+                    return f"{self.path}:{number}:{header.start(1) + 1}"
                 inside = header[1] == section
             elif inside and (found := re.match(rf"\s*[\"']?({re.escape(key)})[\"']?\s*[=.]", line)):
                 return f"{self.path}:{number}:{found.start(1) + 1}"
