@@ -1,0 +1,127 @@
+"""The engine on the embedded model and the sample calls: what a call says depends on the call alone."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import callscan.demo
+from callscan.audio import Decoder
+from callscan.speech.api import SAMPLE_RATE, CallAudio, CallSpeech
+from callscan.speech.engine import WhisperEngine
+from callscan.speech.models import DEMO
+from callscan.speech.whisper import Whisper, _shrinking
+
+CALLS = Path(callscan.demo.__file__).parent / "calls"
+SAMPLES = ("01-facture.wav", "04-attente-ivr.opus", "08-silence.opus", "20-concurrent.mp3", "27-mono-rappel.wav")
+
+
+@pytest.fixture(scope="module")
+def model() -> Whisper:
+    return Whisper(DEMO, device="cpu", threads=1)
+
+
+@pytest.fixture(scope="module")
+def calls() -> Iterator[list[CallAudio]]:
+    with Decoder() as decoder:
+        opened = [decoder.decode(str(CALLS / name)) for name in SAMPLES]
+        try:
+            yield [
+                CallAudio(name, call.duration, call.channels, call.read, "fr")
+                for name, call in zip(SAMPLES, opened, strict=True)
+            ]
+        finally:
+            for call in opened:
+                call.close()
+
+
+@pytest.fixture(scope="module")
+def heard(model: Whisper, calls: list[CallAudio]) -> list[CallSpeech]:
+    return list(WhisperEngine(model).transcribe(calls))
+
+
+def test_results_come_in_the_order_given(heard: list[CallSpeech]) -> None:
+    assert [speech.key for speech in heard] == list(SAMPLES)
+    assert not any(speech.error for speech in heard)
+
+
+def test_words_are_timed_inside_their_segment_and_in_order(heard: list[CallSpeech], calls: list[CallAudio]) -> None:
+    words = 0
+    for speech, call in zip(heard, calls, strict=True):
+        for segment in speech.segments:
+            assert 0 <= segment.start <= segment.end <= call.duration
+            assert " ".join(word.text for word in segment.words) == segment.text
+            for word in segment.words:
+                words += 1
+                assert segment.start <= word.start <= word.end <= segment.end
+                assert 0 <= word.probability <= 1
+                spans = speech.spans[segment.channel]
+                assert any(span.start <= word.start and word.end <= span.end for span in spans)
+            assert all(a.end <= b.start for a, b in pairwise(segment.words))
+    assert words > 200
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_the_batch_changes_nothing(
+    model: Whisper, calls: list[CallAudio], heard: list[CallSpeech], batch: int
+) -> None:
+    assert list(WhisperEngine(model, batch=batch).transcribe(reversed(calls))) == list(reversed(heard))
+
+
+def test_a_silent_call_has_no_speech_and_no_text(heard: list[CallSpeech]) -> None:
+    silent = heard[SAMPLES.index("08-silence.opus")]
+    assert not any(silent.spans)
+    assert silent.segments == ()
+
+
+def test_the_language_is_detected_where_it_is_not_given(model: Whisper, calls: list[CallAudio]) -> None:
+    (speech,) = WhisperEngine(model).transcribe([replace(calls[0], language=None)])
+    assert speech.language == "fr"
+    assert speech.language_probability > 0.9
+
+
+def test_no_calls_give_no_results(model: Whisper) -> None:
+    assert list(WhisperEngine(model).transcribe([])) == []
+
+
+def test_noise_tones_and_music_get_no_text(model: Whisper) -> None:
+    rng = np.random.default_rng(5)
+    t = np.arange(45 * SAMPLE_RATE) / SAMPLE_RATE
+    chord = sum(np.sin(2 * np.pi * f * t) * np.exp(-3 * (t % 0.5)) for f in (220, 277, 330, 440)) / 8
+    sounds = np.stack([np.zeros(len(t)), 0.02 * rng.standard_normal(len(t)), 0.2 * np.sin(2 * np.pi * 440 * t), chord])
+    samples = sounds.astype(np.float32)
+
+    def read(channel: int, start: float, end: float) -> np.ndarray:
+        return samples[channel, round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE)]
+
+    (speech,) = WhisperEngine(model).transcribe([CallAudio("sounds", 45.0, 4, read, "fr")])
+    assert speech.segments == ()
+
+
+def test_batches_are_halved_when_memory_runs_out() -> None:
+    sizes = []
+
+    def work(items: list[int]) -> list[int]:
+        sizes.append(len(items))
+        if len(items) > 2:
+            raise RuntimeError("CUDA failed with error out of memory")
+        return [-item for item in items]
+
+    assert _shrinking(work, [1, 2, 3, 4, 5]) == [-1, -2, -3, -4, -5]
+    assert sizes == [5, 2, 3, 1, 2]
+
+
+def test_an_unmodified_faster_whisper_loads_the_embedded_model(calls: list[CallAudio]) -> None:
+    from faster_whisper import WhisperModel
+
+    model = WhisperModel(str(DEMO), device="cpu", cpu_threads=1, local_files_only=True)
+    assert model.model.is_multilingual
+    samples = calls[0].read(1, 0.0, 30.0)
+    segments, info = model.transcribe(samples, word_timestamps=True, vad_filter=True)
+    found = list(segments)
+    assert info.language == "fr"
+    assert any("facture" in segment.text for segment in found)
+    assert all(word.start <= word.end for segment in found for word in segment.words or ())
