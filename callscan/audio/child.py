@@ -24,8 +24,8 @@ from callscan.audio.limits import SAMPLE_BYTES, SAMPLE_RATE, DecodeLimits
 from callscan.audio.source import Source
 from callscan.errors import RecordingError
 
-READY = b"+"
-"""What the process says once, when it can take recordings."""
+READY, READY_FILTERED = b"-", b"+"
+"""What the process says once, when it can take recordings: whether its system calls are filtered."""
 
 _LENGTH_BYTES = 4
 _OWN_FILES = 3  # the socket as standard input, and two times /dev/null
@@ -42,9 +42,9 @@ def main(limits: DecodeLimits) -> None:
     _load_all(av)
     av.logging.set_level(None)
     link = socket.socket(fileno=0)
-    lock_down(limits)
+    filtered = lock_down(limits)
     gc.freeze()
-    link.sendall(READY)
+    link.sendall(READY_FILTERED if filtered else READY)
     while True:
         job = _receive(link)
         if job is None:
@@ -90,8 +90,8 @@ def _receive(link: socket.socket) -> tuple[str, int, int] | None:
     return json.loads(message)["suffix"], recording, spool
 
 
-def lock_down(limits: DecodeLimits) -> None:
-    """Give up, for good, everything that decoding does not need."""
+def lock_down(limits: DecodeLimits) -> bool:
+    """Give up, for good, everything that decoding does not need; whether system calls are filtered too."""
     for encoding in ("utf-8", "utf-16-le", "utf-16-be", "latin-1"):
         b"".decode(encoding)  # loads the codec while files can still be opened
     largest = int(limits.duration * SAMPLE_RATE) * SAMPLE_BYTES * limits.channels
@@ -102,7 +102,7 @@ def lock_down(limits: DecodeLimits) -> None:
         (resource.RLIMIT_NOFILE, _OWN_FILES + _FILES_PER_JOB),
     ):
         resource.setrlimit(what, (value, value))
-    seccomp.restrict()
+    return seccomp.restrict()
 
 
 def _allow_cpu(seconds: float) -> None:

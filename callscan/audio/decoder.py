@@ -142,6 +142,12 @@ class Decoder:
                 return
         sandbox.kill()
 
+    @property
+    def filtered(self) -> bool:
+        """Whether the decoding processes filter their system calls, as far as any has been started."""
+        with self._lock:
+            return any(sandbox.filtered for sandbox in self._idle)
+
     def close(self) -> None:
         """End the decoding processes. Calls that were decoded can still be read."""
         with self._lock:

@@ -38,6 +38,8 @@ class Sandbox:
     def __init__(self, limits: DecodeLimits) -> None:
         self._limits = limits
         self._jobs = 0
+        self.filtered = False
+        """Whether its system calls are filtered, known once it has decoded."""
         self._link, theirs = socket.socketpair()
         path = [str(Path(entry).absolute()) for entry in sys.path]
         environment = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "LC_ALL": "C.UTF-8"}
@@ -96,9 +98,10 @@ class Sandbox:
     def _await_start(self) -> None:
         self._link.settimeout(_START_SECONDS)
         try:
-            ready = self._link.recv(len(child.READY)) == child.READY
+            ready = self._link.recv(1)
         except OSError:
-            ready = False
+            ready = b""
+        self.filtered = ready == child.READY_FILTERED
         if not ready:
             self.kill()
             raise CallscanError("the decoding process does not start", "Run: callscan doctor")
