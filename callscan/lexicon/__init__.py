@@ -1,6 +1,7 @@
 """Finding the words of friction: lexicons, the pattern language and the matcher."""
 
+from callscan.lexicon.announcements import Announcements, mark_all, mark_ivr, mark_repeated, repeated_phrases
 from callscan.lexicon.lexicon import Lexicon
 from callscan.lexicon.load import Issue
 
-__all__ = ["Issue", "Lexicon"]
+__all__ = ["Announcements", "Issue", "Lexicon", "mark_all", "mark_ivr", "mark_repeated", "repeated_phrases"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
 
 from callscan.errors import ConfigError
@@ -85,6 +84,10 @@ class Lexicon:
         """What the files of one language hold."""
         return self._sources[self._code(language)]
 
+    def language(self, language: str = DEFAULT_LANGUAGE) -> Language:
+        """What the matcher knows of a language."""
+        return _language(self._code(language))
+
     def matcher(self, language: str = DEFAULT_LANGUAGE) -> Matcher:
         """The matcher of a language, made on first use."""
         code = self._code(language)
@@ -116,9 +119,3 @@ class Lexicon:
 
 def _shared(files: Sequence[Path]) -> list[Path]:
     return [file for file in files if file.name.startswith("_")]
-
-
-@lru_cache(maxsize=1)
-def builtin() -> Lexicon:
-    """The built-in lexicons, read once."""
-    return Lexicon.load()

@@ -22,7 +22,7 @@ _SPEAKERS: tuple[Speaker, ...] = ("customer", "agent")
 _ISSUE_KEYS = {
     "id", "version", "label", "description", "severity", "speaker", "flags", "patterns", "exceptions", "examples"
 }  # fmt: skip
-_PATTERN_KEYS = {"pattern", "speaker", "first", "last"}
+_PATTERN_KEYS = {"pattern", "speaker", "first", "last", "flag"}
 _CONTEXT_KEYS = ("before", "after", "inside", "except_before", "except_after", "except_starting")
 _ID = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -268,9 +268,11 @@ def _read_rule(
         raise ConfigError(
             "this pattern can be tried in too many ways", "split it in two, or shorten its gaps", where=file.where_string(text)
         )
-    return Rule(
-        issue.id, lexicon, options.get("speaker", issue.speaker), pattern, options.get("first"), options.get("last")
-    )
+    flag = options.get("flag", "")
+    if flag and flag not in FLAGS:
+        raise ConfigError(f"unknown flag '{flag}'", "flags are " + ", ".join(FLAGS), where=file.where_string(str(flag)))
+    speaker = options.get("speaker", issue.speaker)
+    return Rule(issue.id, lexicon, speaker, pattern, options.get("first"), options.get("last"), flag)
 
 
 def files_of(paths: Sequence[Path]) -> dict[str, list[Path]]:

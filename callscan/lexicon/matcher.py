@@ -33,6 +33,8 @@ class Rule:
     pattern: Pattern
     first: float | None = None
     last: float | None = None
+    flag: str = ""
+    """A flag that every match of this pattern carries: "pas de problème" is there to be seen, not to be counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ class _Found:
     compiled: _Compiled
     start: int
     end: int
-    negated: bool
+    flags: set[str]
     gap: tuple[int, int] | None = None
     """The words on both sides of a distance in seconds."""
 
@@ -230,9 +232,11 @@ class Matcher:
                     for search, reach in one.unless
                 ):
                     continue
-                negated = one.strict is not None and one.strict(text, start, end) is None
+                flags = {one.rule.flag} if one.rule.flag else set()
+                if one.strict is not None and one.strict(text, start, end) is None:
+                    flags.add("negated")
                 gap = (hit.start("left") - 1, hit.start("right")) if one.near_seconds is not None else None
-                found[key] = _Found(one, start, end, negated, gap)
+                found[key] = _Found(one, start, end, flags, gap)
         return list(found.values())
 
     def _hits(self, transcript: Transcript, stream: _Stream, found: list[_Found]) -> list[Hit]:
@@ -245,11 +249,13 @@ class Matcher:
             excluded = self._excluded(issue, stream.text, ones)
             kept: list[tuple[int, int]] = []
             # The longest of overlapping matches stands for them all; of equals, the first.
-            for one in sorted(ones, key=lambda f: (f.start - f.end, f.start, f.negated)):
+            for one in sorted(ones, key=lambda f: (f.start - f.end, f.start, not f.flags)):
                 if any(one.start < end and start < one.end for start, end in kept):
                     continue
                 if any(one.start < end and start < one.end for start, end in excluded):
                     continue
+                # A negation that one of them steps over negates what they all say.
+                one.flags.update(*(o.flags for o in ones if o.start < one.end and one.start < o.end))
                 hit = self._hit(transcript, stream, locator, one)
                 if hit is not None:
                     kept.append((one.start, one.end))
@@ -300,10 +306,10 @@ class Matcher:
         text = stream.text
         flags: list[str] = []
         for context in self._contexts:
-            if context.flag not in allowed:
+            if context.flag in one.flags:
+                flags.append(context.flag)
                 continue
-            if context.flag == "negated" and one.negated:
-                flags.append("negated")
+            if context.flag not in allowed:
                 continue
             if context.flag == "question":
                 if speaker == "customer":
