@@ -1,12 +1,13 @@
 """Decoding throughput per core: callscan, sandbox included, against ``faster_whisper.decode_audio``.
 
-Makes a folder of calls of 60 s in the formats of recorders, decodes all of them with both to 16 kHz float samples, channels
-apart (``split_stereo=True`` for stereo), and prints seconds of audio per CPU second. CPU time counts the decoding
-processes, their start included.
+Makes a folder of calls of 60 s in the formats of recorders, decodes all of them with both to 16 kHz float samples,
+channels apart (``split_stereo=True`` for stereo), and prints seconds of audio per CPU second. CPU time counts the
+decoding processes, their start included.
 
     python scripts/bench_decode.py [--calls 500]
 """
 
+# ruff: noqa: E402
 from __future__ import annotations
 
 import argparse
@@ -18,7 +19,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "tests" / "audio")]
 
-import audio_makers as makers
+import audio_makers as makers  # type: ignore[import-not-found]
 from faster_whisper import decode_audio
 
 from callscan.audio import Decoder
@@ -80,7 +81,10 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=500)
     each = max(1, parser.parse_args().calls // len(formats()))
     totals = [0.0, 0.0]
-    print(f"{'format':<28}{'callscan':>10}{'decode_audio':>14}{'ratio':>8}   audio seconds per CPU second, {each} calls each")
+    print(
+        f"{'format':<28}{'callscan':>10}{'decode_audio':>14}{'ratio':>8}   "
+        f"seconds of audio per CPU second, {each} calls each"
+    )
     with tempfile.TemporaryDirectory() as folder:
         for name, (file, data, channels) in formats().items():
             paths = [makers.write(Path(folder) / f"{number}-{file}", data) for number in range(each)]
