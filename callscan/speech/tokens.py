@@ -9,6 +9,10 @@ TIME_STEP = 0.02
 """Seconds between two timestamp tokens, and between two encoder positions."""
 
 
+TIES = "'’-"
+"""What ties two parts of a written word together."""
+
+
 @dataclass(frozen=True, slots=True)
 class TimedTokens:
     """Text tokens between two timestamps; seconds from the start of the window."""
@@ -60,7 +64,8 @@ def words_of(
     """Words from an alignment path of (token index, encoder position).
 
     ``texts`` and ``sizes`` are the words and how many tokens each has. A word begins where the path first reaches
-    its first token and ends where it reaches the next word's. Punctuation that stands alone joins its neighbour.
+    its first token and ends where it reaches the next word's. Punctuation that stands alone joins the word before it,
+    and so does what an apostrophe or a hyphen ties to it ("n" + "'est").
     """
     begins: dict[int, int] = {}
     for token, position in path:
@@ -74,9 +79,13 @@ def words_of(
         scores = probabilities[at : at + size]
         at += size
         probability = sum(scores) / len(scores) if scores else 0.0
-        if words and not any(c.isalnum() for c in text) and not text.startswith(" "):
-            before = words[-1]
+        before = words[-1] if words else None
+        if before and not text.startswith(" ") and (text[:1] in TIES or before.text[-1:] in TIES or not _spoken(text)):
             words[-1] = TimedWord(before.text + text, before.start, before.end, before.probability, before.size + size)
         else:
             words.append(TimedWord(text, begin, max(begin, end), probability, size))
     return words
+
+
+def _spoken(text: str) -> bool:
+    return any(c.isalnum() for c in text)

@@ -46,3 +46,10 @@ def test_a_word_ends_where_the_next_begins_and_takes_its_punctuation() -> None:
 def test_an_empty_alignment_gives_words_without_length() -> None:
     (word,) = words_of([], [], [" oui"], [1])
     assert (word.start, word.end, word.probability) == (0.0, 0.0, 0.0)
+
+
+def test_an_apostrophe_or_a_hyphen_keeps_a_word_together() -> None:
+    path = [(i, 10 * i) for i in range(8)]
+    words = words_of(path, [0.5] * 7, [" n", "'est", " vingt", "-", "deux", " l'", "eau"], [1] * 7)
+    assert [w.text for w in words] == [" n'est", " vingt-deux", " l'eau"]
+    assert [w.size for w in words] == [2, 3, 2]
