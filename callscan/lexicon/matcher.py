@@ -165,7 +165,8 @@ class Matcher:
             anchors = self.program.anchors(rule.pattern.node)
             assert anchors is not None  # noqa: S101  the loader refuses patterns without
             self.costs.append((anchors.cost, rule))
-            one = _Compiled(rule, self.program, anchors.before, self._stop)
+            stop = self._stop if "negated" in issues[rule.issue].flags else ""
+            one = _Compiled(rule, self.program, anchors.before, stop)
             for ngram in anchors.ngrams():
                 triggers.setdefault(ngram, []).append(one)
         self._triggers = [tuple(ones) for ones in triggers.values()]
