@@ -58,11 +58,13 @@ def measure(voices: Voices, duration: Floats) -> Interaction:
     length = end - start
     total = _sums(voices.call, length, calls)
     talk = [_sums(voices.call, np.where(voices.role == role, length, 0.0), calls) for role in range(len(ROLES))]
-    # A stretch that begins and ends each call closes its first and last silence, and keeps calls apart below.
+    # A span of no length ends no silence. A stretch that begins and ends each call closes its first and last silence,
+    # and keeps calls apart below.
     index = np.arange(calls)
-    call = np.concatenate([voices.call, index, index])
-    start = np.concatenate([start, np.zeros(calls), duration])
-    end = np.concatenate([end, np.zeros(calls), duration])
+    spoken = length > 0
+    call = np.concatenate([voices.call[spoken], index, index])
+    start = np.concatenate([start[spoken], np.zeros(calls), duration])
+    end = np.concatenate([end[spoken], np.zeros(calls), duration])
     order = np.lexsort((end, start, call))
     call, start, end = call[order], start[order], end[order]
     # Calls are laid end to end on one line, so that one running maximum serves them all.

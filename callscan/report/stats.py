@@ -30,10 +30,12 @@ def wilson(successes: int, trials: int) -> tuple[float, float]:
 
 def binomial_tail(successes: int, trials: int, share: float) -> float:
     """P(X ≥ successes) for X ~ Binomial(trials, share), summed exactly from the larger end of its terms."""
-    if successes <= 0 or share >= 1.0:
+    if successes <= 0:
         return 1.0
     if successes > trials or share <= 0.0:
         return 0.0
+    if share >= 1.0:
+        return 1.0
     if successes <= trials * share:
         # Below the mean the upper tail is the long side: sum the short one.
         return max(0.0, 1.0 - binomial_tail(trials - successes + 1, trials, 1.0 - share))

@@ -55,7 +55,7 @@ function cellsTable(column, cells, choose) {
   const line = (cell) => h("tr", {}, h("td", {}, CALLS["by " + column] ? h("a", { href: address({ ...choose, column, value: cell.value ?? "", hit: undefined }) }, valueName(column, cell.value)) : valueName(column, cell.value)),
     h("td", { class: "number" }, rate(cell)), h("td", { class: "bar" }, bar(cell, top)), h("td", { class: "number sub" }, `${number(cell.calls)} / ${number(cell.of)}`));
   const table = (rows) => h("table", {}, h("tbody", {}, rows.map(line)));
-  return h("div", { class: "card" }, h("h3", {}, t("by", columnName(column))), table(ranked.slice(0, 8)),
+  return h("div", { class: "card scroll" }, h("h3", {}, t("by", columnName(column))), table(ranked.slice(0, 8)),
     ranked.length > 8 ? h("details", {}, h("summary", {}, "+ " + number(ranked.length - 8)), table(ranked.slice(8, 400))) : null);
 }
 
@@ -81,7 +81,7 @@ function focus() {
     const arc = arcChart(issue.arc);
     if (arc) columns.push(h("div", { class: "card" }, h("h3", {}, t("arc")), arc));
     for (const [column, cells] of Object.entries(issue.by)) if (!["day", "hour", "weekday"].includes(column)) columns.push(cellsTable(column, cells, { issue: issue.id }));
-    if (issue.patterns.length) columns.push(h("div", { class: "card" }, h("h3", {}, t("how")), h("table", {}, h("thead", {}, h("tr", {}, h("th", {}, t("pattern")), h("th", { class: "number" }, t("calls")), h("th", { class: "number" }, t("hits")))),
+    if (issue.patterns.length) columns.push(h("div", { class: "card scroll" }, h("h3", {}, t("how")), h("table", {}, h("thead", {}, h("tr", {}, h("th", {}, t("pattern")), h("th", { class: "number" }, t("calls")), h("th", { class: "number" }, t("hits")))),
       h("tbody", {}, issue.patterns.slice(0, 12).map((one) => h("tr", {}, h("td", {}, one.pattern), h("td", { class: "number" }, number(one.calls)), h("td", { class: "number" }, number(one.hits))))))));
     parts.push(h("div", { class: "columns" }, columns));
     const flagged = Object.entries(issue.flagged).map(([flag, count]) => `${number(count)} ${t(flag)}`).join(", ");
@@ -110,7 +110,7 @@ function repeat() {
   const x = r.table, figure = (cell, label) => h("div", {}, h("b", {}, rate(cell)), h("span", {}, `${label} (${number(cell.calls)} / ${number(cell.of)})`));
   return section("repeat", head(t("repeat"), t("repeat_note", r.days, number(r.calls)) + " " + t("repeats_seen", number(r.repeats_seen))), h("div", { class: "columns" },
     h("div", { class: "card" }, h("div", { class: "figures" }, figure(r.repeat, t("repeat_rate")), figure(r.resolved, t("fcr"))), r.undecided ? h("p", { class: "note" }, t("undecided", number(r.undecided))) : null),
-    h("div", { class: "card" }, h("table", {}, h("thead", {}, h("tr", {}, h("th", {}), h("th", { class: "number" }, t("called")), h("th", { class: "number" }, t("not_called")))),
+    h("div", { class: "card scroll" }, h("table", {}, h("thead", {}, h("tr", {}, h("th", {}), h("th", { class: "number" }, t("called")), h("th", { class: "number" }, t("not_called")))),
       h("tbody", {}, h("tr", {}, h("th", { scope: "row" }, `« ${issueLabel(r.issue)} » ${t("said")}`), h("td", { class: "number" }, number(x.both)), h("td", { class: "number" }, number(x.spoken_only))),
         h("tr", {}, h("th", { scope: "row" }, t("not_said")), h("td", { class: "number" }, number(x.number_only)), h("td", { class: "number" }, number(x.neither))))), x.unknown ? h("p", { class: "note" }, t("not_known", number(x.unknown))) : null)));
 }
