@@ -19,15 +19,16 @@ class Bounds:
     """What the container says of its own size.
 
     ``present`` and ``missing`` are bytes of samples, where the container declares them in bytes. ``cut`` says in words
-    that the file ends too early, empty if it does not or nobody can know; ``measured`` that this is certain, so that
-    a last packet which is not full means nothing. ``timed`` is False where FFmpeg's duration is a guess from the bit
-    rate and so declares nothing. ``options`` go to the demuxer.
+    that the file ends too early, empty if it does not or nobody can know; ``unusable``: before the first sample.
+    ``measured``: where the samples end is known, so that a last packet which is not full means nothing. ``timed`` is
+    False where FFmpeg's duration is a guess from the bit rate and so declares nothing. ``options`` go to the demuxer.
     """
 
     riff: riff.Riff | None = None
     present: int = 0
     missing: int = 0
     cut: str = ""
+    unusable: bool = False
     measured: bool = False
     timed: bool = True
     options: dict[str, str] = field(default_factory=dict)
@@ -66,7 +67,7 @@ def _wav(source: Source) -> Bounds:
     # Without a probe limit FFmpeg looks for DTS inside 16-bit PCM, at a cost that grows with the packets' square.
     options = {"max_size": "32768", "max_probe_packets": "1"}
     if header is None:
-        return Bounds(cut="the file ends inside its header", options=options)
+        return Bounds(cut="the file ends inside its header", unusable=True)
     if header.declared is None or header.overrun:
         options["ignore_length"] = "1"
     warnings = ("header_too_small",) if header.overrun else ()

@@ -113,12 +113,14 @@ class Packets:
 
     def _salvaged(self, packet: Any) -> list[Any]:
         """What can be had of a packet that failed: its blocks, where a block can be decoded by itself."""
+        if packet.size < self._block:
+            return []  # less than a block has no samples: padding, or what a cut left, and the container tells a cut
         if not 0 < self._block < packet.size:
             self._wound(0.0 if self.timed else self._missing(packet))
             return []
         data, frames = bytes(packet), []
         lasted = float(packet.duration * packet.time_base) if packet.duration and packet.time_base else 0.0
-        for start in range(0, packet.size, self._block):
+        for start in range(0, packet.size - packet.size % self._block, self._block):
             try:
                 frames += self._stream.codec_context.decode(av.Packet(data[start : start + self._block]))
             except av.error.MemoryError as error:

@@ -46,6 +46,8 @@ def unfold(source: Source, spool: int, suffix: str, limits: DecodeLimits) -> Fac
     if not kind.demuxer:
         raise RecordingError(kind.reason, kind.detail, kind.hint)
     shape = bounds.measure(source, kind.demuxer)
+    if shape.unusable:  # FFmpeg would believe its sizes and ask for gigabytes
+        raise RecordingError("truncated", shape.cut, "The recorder died before it could write the header.")
     if shape.riff is not None:
         _demand(limits, shape.riff.rate, shape.riff.channels)
     with _opened(source, kind, shape) as container:
@@ -96,7 +98,7 @@ def _decoded(
     _demand(limits, context.sample_rate or 0, channels)
     room = max(limits.free_bytes, int(source.size * limits.expansion)) // (channels * SAMPLE_BYTES)
     spool = Spool(descriptor, channels, min(int(limits.duration * SAMPLE_RATE), room))
-    block = shape.riff.block if shape.riff and context.name.startswith("adpcm_") else 0
+    block = shape.riff.block if shape.riff and context.name.startswith(("adpcm_", "gsm")) else 0
     packets = Packets(container, stream, kind.demuxer, source, block)
     allowed = functools.partial(_demand, limits)
     timeline = Timeline(spool, allowed, timed=packets.timed, gapless=kind.demuxer in _GAPLESS)

@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from callscan.errors import REASONS
+
 _MARKS = {"ok": "ok", "note": "--", "missing": "!!"}
 _PACKAGES = ("av", "ctranslate2", "faster-whisper", "onnxruntime", "duckdb", "pyarrow", "ray")
 _EXTRAS = {"pyannote": "pyannote.audio", "s3": "s3fs"}
@@ -23,8 +25,9 @@ def doctor(
 ) -> None:
     """Explain one recording, or check the installation.
 
-    Of a recording: container, codec, channels, rate, declared and true duration, speech per channel, and what a scan
-    makes of it. Exit code 1 if it would be quarantined, or if something that a scan needs is missing.
+    Of a recording: container, codec, channels, rate, declared and true
+    duration, speech per channel, and what a scan makes of it. Exit code 1 if
+    it would be quarantined, or if something that a scan needs is missing.
     """
     if file is not None:
         facts = explain(file)
@@ -35,10 +38,16 @@ def doctor(
     raise typer.Exit(any(check.state == "missing" for check in checks))
 
 
+doctor.__doc__ = "\n".join(
+    [f"{doctor.__doc__}\n    Why a recording can fail, in every report:\n\n    \b"]
+    + [f"    {reason:<15} {meaning}" for reason, meaning in REASONS.items()]
+)
+
+
 def explain(uri: str) -> dict[str, Any]:
     """All that can be told of one recording without recognising its words, as plain data."""
     from callscan.audio import Decoder, discover, hash_file
-    from callscan.errors import REASONS, RecordingError, UsageError
+    from callscan.errors import RecordingError, UsageError
 
     if Path(uri).is_dir():
         raise UsageError(f"{uri!r} is a folder", "Name one recording.")
