@@ -2,16 +2,20 @@
 
     python scripts/crash_test.py --rounds 200 --runner local
     python scripts/crash_test.py --rounds 200 --runner ray
+    python scripts/crash_test.py --writes
 
 Each round scans the same synthetic recordings into a new archive and sends SIGKILL at a random moment: to the run, to
 one of its children (decoders, Ray workers), or to all of them at once. Then the scan is run again, and sometimes killed
 again, until it ends. All the while a reader opens the archive as fast as it can and must never see half a file. At the
 end the report must be byte for byte the uninterrupted one, and the archive sound.
+
+``--writes`` makes every single write and fsync to the archive fail once instead, on a full disk and on a broken one.
 """
 
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import multiprocessing
 import os
@@ -24,15 +28,16 @@ import time
 import wave
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
-from callscan.archive import Archive
+from callscan.archive import Archive, store
 from callscan.archive.verify import verify
 from callscan.audio import hash_file
 from callscan.config import Settings
 from callscan.errors import ArchiveError
+from callscan.runners.scan import scan
 from callscan.speech.fake import fake_engine
 
 RESULTS = ("report/report.json", "report/hits.jsonl", "report/issues_by_day.csv")
@@ -92,8 +97,6 @@ def settings(lexicon: Path, runner: str) -> Settings:
 def run_scan(recordings: Path, archive: Path, options: Settings) -> None:
     """A scan in a process of its own."""
     os.setsid()
-    from callscan.runners.scan import scan
-
     scan(recordings, archive=archive, settings=options, engine=fake_engine)
 
 
@@ -159,6 +162,83 @@ class Reader(threading.Thread):
                     self.problems.append(error.message)
 
 
+class Disk:
+    """A layer over the file system under the archive: the Nth write or fsync fails. Use it as a context manager."""
+
+    def __init__(self) -> None:
+        self.count, self.fail_at, self.code = 0, 0, 0
+        self._fsync = os.fsync
+
+    def __enter__(self) -> Disk:
+        vars(store)["open"] = self.open
+        vars(os)["fsync"] = self.fsync
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        del vars(store)["open"]
+        vars(os)["fsync"] = self._fsync
+
+    def open(self, path: Path, mode: str) -> IO[Any]:
+        """As the built-in one, but a write that is to fail leaves half of its bytes."""
+        file = open(path, mode)  # noqa: SIM115 - handed to the caller
+        if self._fails():
+            file.write(b"half")
+            file.close()
+            raise OSError(self.code, os.strerror(self.code))
+        return file
+
+    def fsync(self, descriptor: int) -> None:
+        """As os.fsync."""
+        if self._fails():
+            raise OSError(self.code, os.strerror(self.code))
+        self._fsync(descriptor)
+
+    def _fails(self) -> bool:
+        self.count += 1
+        return self.count == self.fail_at
+
+
+def count_writes(disk: Disk, recordings: Path, archive: Path, options: Settings) -> int:
+    """How many writes and fsyncs a scan makes."""
+    disk.count, disk.fail_at = 0, 0
+    scan(recordings, archive=archive, settings=options, engine=fake_engine)
+    return disk.count
+
+
+def fail_write(disk: Disk, step: int, code: int, recordings: Path, archive: Path, options: Settings) -> None:
+    """Scan with one failing write, which must end the run with a clear error, and scan again."""
+    disk.count, disk.fail_at, disk.code = 0, step, code
+    try:
+        scan(recordings, archive=archive, settings=options, engine=fake_engine)
+    except ArchiveError as error:
+        if os.strerror(code) not in error.message:
+            raise
+    else:
+        raise AssertionError(f"write {step} failed and nobody noticed")
+    if list(archive.rglob(".partial-*")):
+        raise AssertionError(f"write {step} left half a file")
+    disk.fail_at = 0
+    scan(recordings, archive=archive, settings=options, engine=fake_engine)
+
+
+def fail_every_write(work: Path) -> bool:
+    """Every write, on a full disk and on a broken one; whether the report was always the same."""
+    make_recordings(work / "few", calls=5, seconds=1.0)
+    options = settings(work / "lexicon", "local")
+    equal = 0
+    with Disk() as disk:
+        steps = count_writes(disk, work / "few", work / "whole", options)
+        for step in range(1, steps + 1):
+            for code in (errno.ENOSPC, errno.EIO):
+                archive = work / f"archive-{step}-{code}"
+                fail_write(disk, step, code, work / "few", archive, options)
+                same = [(archive / name).read_bytes() == (work / "whole" / name).read_bytes() for name in RESULTS]
+                equal += all(same) and not verify(Archive(str(archive)), hash_file).problems
+            print(f"write {step} of {steps}: {equal} equal so far", flush=True)
+    print(f"{equal} of {2 * steps} equal (failing writes)")
+    return equal == 2 * steps
+
+
 def play_round(
     number: int, work: Path, recordings: Path, options: Settings, runner: str, length: float, seed: int
 ) -> dict[str, Any]:
@@ -215,12 +295,15 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--runner", choices=("local", "ray"), default="local")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--writes", action="store_true")
     options = parser.parse_args(arguments)
     multiprocessing.get_context("forkserver").set_forkserver_preload(["callscan.runners.scan", "callscan.speech.fake"])
     with tempfile.TemporaryDirectory(prefix="callscan-crash-") as folder:
         work = Path(folder)
-        make_recordings(work / "recordings")
         make_lexicon(work / "lexicon" / "fr")
+        if options.writes:
+            return 0 if fail_every_write(work) else 1
+        make_recordings(work / "recordings")
         for _ in range(2):  # the second one tells how long a scan takes when all is warm
             began = time.monotonic()
             whole = work / "whole"
