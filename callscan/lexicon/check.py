@@ -21,9 +21,7 @@ def wrong_examples(lexicon: Lexicon) -> list[ConfigError]:
         if example.matches and not counted:
             flags = sorted({flag for hit in found for flag in hit.flags})
             hint = f"it is found, but flagged {', '.join(flags)}" if flags else "add a pattern for it"
-            wrong.append(
-                ConfigError(f"'{example.text}' does not match {example.issue}", hint, where=example.where)
-            )
+            wrong.append(ConfigError(f"'{example.text}' does not match {example.issue}", hint, where=example.where))
         elif not example.matches and counted:
             wrong.append(
                 ConfigError(

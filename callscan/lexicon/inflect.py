@@ -156,7 +156,11 @@ def inflections(word: str) -> tuple[str, ...]:
             return tuple(sorted(prefix + form for form in _IRREGULAR[base].split()))
     if word.endswith("indre"):
         forms = _indre_verb(word)
-    elif word.endswith("er") and len(word) > 3 and word not in ("dernier", "premier", "dossier", "hier", "cher", "courrier"):
+    elif (
+        word.endswith("er")
+        and len(word) > 3
+        and word not in ("dernier", "premier", "dossier", "hier", "cher", "courrier")
+    ):
         forms = _er_verb(word)
     elif word.endswith("ir"):
         forms = _ir_verb(word)

@@ -109,9 +109,7 @@ class Lexicon:
         """All hits of one call, by start time; flagged ones included."""
         return self.matcher(transcript.language).match(transcript)
 
-    def match_text(
-        self, text: str, speaker: Speaker = "unknown", language: str = DEFAULT_LANGUAGE
-    ) -> tuple[Hit, ...]:
+    def match_text(self, text: str, speaker: Speaker = "unknown", language: str = DEFAULT_LANGUAGE) -> tuple[Hit, ...]:
         """All hits in a text of no recording; times are positions in it, 0 to 1."""
         segment = Segment(0.0, 1.0, text, 0, speaker)
         return self.match(Transcript(language, 1.0, (segment,)))

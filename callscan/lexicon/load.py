@@ -188,7 +188,9 @@ def _read_issue(file: _File, sources: Sources, language: Language) -> None:
         raise file.error(f"unknown key '{unknown[0]}'", "known: " + ", ".join(sorted(_ISSUE_KEYS)), unknown[0])
     for key in ("id", "version", "label", "severity", "patterns"):
         if key not in data:
-            raise file.error(f"'{key}' is missing", f"an issue needs id, version, label, severity, patterns; add {key} = ...")
+            raise file.error(
+                f"'{key}' is missing", f"an issue needs id, version, label, severity, patterns; add {key} = ..."
+            )
     name = data["id"]
     if not isinstance(name, str) or not _ID.fullmatch(name):
         raise file.error(f"'{name}' cannot be an id", "ids are a-z, 0-9 and _, and start with a letter", "id")
@@ -243,9 +245,7 @@ def _second(file: _File, text: str) -> str:
     return file.where_string(text)
 
 
-def _read_rule(
-    file: _File, entry: Any, issue: Issue, lexicon: str, sources: Sources, language: Language
-) -> Rule:
+def _read_rule(file: _File, entry: Any, issue: Issue, lexicon: str, sources: Sources, language: Language) -> Rule:
     options: Mapping[str, Any] = {"pattern": entry} if isinstance(entry, str) else entry
     if not isinstance(options, dict) or not isinstance(options.get("pattern"), str):
         raise file.error("a pattern is a string or a table", '"..." or { pattern = "...", first = 30 }', "patterns")
@@ -266,7 +266,9 @@ def _read_rule(
     pattern = _parse(file, text, sources, language)
     if work(pattern.node) > MAX_WORK:
         raise ConfigError(
-            "this pattern can be tried in too many ways", "split it in two, or shorten its gaps", where=file.where_string(text)
+            "this pattern can be tried in too many ways",
+            "split it in two, or shorten its gaps",
+            where=file.where_string(text),
         )
     flag = options.get("flag", "")
     if flag and flag not in FLAGS:

@@ -143,9 +143,7 @@ class Matcher:
         self._issues = issues
         inside = {c.flag: self._inside(c) for c in contexts}
         self._stop = inside.get("negated", "")
-        self._exceptions = {
-            name: self._one_of(issue.exceptions) for name, issue in issues.items() if issue.exceptions
-        }
+        self._exceptions = {name: self._one_of(issue.exceptions) for name, issue in issues.items() if issue.exceptions}
         self._contexts = [
             _Context(
                 context.flag,
@@ -247,6 +245,7 @@ class Matcher:
             by_issue.setdefault(one.compiled.rule.issue, []).append(one)
         hits: list[Hit] = []
         for issue, ones in by_issue.items():
+            ones = self._unexplained(stream.text, ones)
             excluded = self._excluded(issue, stream.text, ones)
             kept: list[tuple[int, int]] = []
             # The longest of overlapping matches stands for them all; of equals, the first.
@@ -262,6 +261,20 @@ class Matcher:
                     kept.append((one.start, one.end))
                     hits.append(hit)
         return hits
+
+    def _unexplained(self, text: str, ones: list[_Found]) -> list[_Found]:
+        """Without the matches that are negated only by words that another match names itself ("toujours pas reçu")."""
+        plain = [one for one in ones if not one.flags]
+        if not plain or len(plain) == len(ones):
+            return ones
+        kept: list[_Found] = []
+        for one in ones:
+            if "negated" in one.flags and not one.compiled.rule.flag:
+                negations = [at for at in range(one.start, one.end) if text[at] in self._stop]
+                if any(all(p.start <= at < p.end for at in negations) for p in plain):
+                    continue
+            kept.append(one)
+        return kept
 
     def _excluded(self, issue: str, text: str, ones: list[_Found]) -> list[tuple[int, int]]:
         exceptions = self._exceptions.get(issue)
@@ -300,9 +313,7 @@ class Matcher:
             flags=self._flags(stream, locator, one, evidence.asked, speaker),
         )
 
-    def _flags(
-        self, stream: _Stream, locator: Locator, one: _Found, asked: bool, speaker: Speaker
-    ) -> tuple[str, ...]:
+    def _flags(self, stream: _Stream, locator: Locator, one: _Found, asked: bool, speaker: Speaker) -> tuple[str, ...]:
         allowed = self._issues[one.compiled.rule.issue].flags
         text = stream.text
         flags: list[str] = []
@@ -321,7 +332,6 @@ class Matcher:
             if self._applies(context, stream, locator, one):
                 flags.append(context.flag)
         return tuple(flags)
-
 
     def _applies(self, context: _Context, stream: _Stream, locator: Locator, one: _Found) -> bool:
         text = stream.text
@@ -437,4 +447,3 @@ def _repeats(np: Any, kept: Any, length: int) -> Any:
     for shift in range(length):
         stays[starts + shift] = False
     return stays
-

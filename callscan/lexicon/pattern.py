@@ -182,7 +182,9 @@ def _unexpected(text: str, at: int) -> PatternError:
             f"'{word}' is not an operator", at, "words are written in lower case; operators are NOT, NEAR/5, BEFORE/5"
         )
     if first == "?":
-        return PatternError("'?' follows nothing", at, "'?' makes the word or group before it optional: 'tout ?' is 'tout?'")
+        return PatternError(
+            "'?' follows nothing", at, "'?' makes the word or group before it optional: 'tout ?' is 'tout?'"
+        )
     if first == "|":
         return PatternError("'|' has nothing on one side", at, "write (a | b)")
     return PatternError(f"'{first}' is not part of the pattern language", at, "see keywords/README.md")
@@ -242,7 +244,9 @@ class _Builder:
         if node is None or _only_gaps(node):
             at = tree.meta.start_pos
             raise PatternError(
-                "nothing here is ever looked for", at, "'ne', hesitations and gaps alone match no word; add one that does"
+                "nothing here is ever looked for",
+                at,
+                "'ne', hesitations and gaps alone match no word; add one that does",
             )
         return node
 
@@ -295,7 +299,11 @@ class _Builder:
             import difflib
 
             close = difflib.get_close_matches(name, [*self.classes, *SHAPES], n=1)
-            hint = f"did you mean <{close[0]}>?" if close else "known: " + ", ".join(f"<{n}>" for n in sorted(self.classes))
+            hint = (
+                f"did you mean <{close[0]}>?"
+                if close
+                else "known: " + ", ".join(f"<{n}>" for n in sorted(self.classes))
+            )
             raise PatternError(f"unknown class <{name}>", token.start_pos, hint)
         return self.classes[name]
 
