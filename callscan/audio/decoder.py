@@ -47,7 +47,7 @@ class Decoded:
         """(reason, detail) pairs; any of them makes the call ``degraded``."""
         self.warnings: tuple[str, ...] = (*facts.warnings, *remarks)
         """Remarks that make nothing worse: ``identical_channels``, ``antiphase``, ``dead_channel:N``,
-        ``header_too_small``, ``gaps:SECONDS``, ``more_streams:N``, ``channels_change``."""
+        ``header_too_small``, ``gaps:SECONDS``, ``channels_change``."""
 
     def read(self, channel: int, start: float, end: float) -> npt.NDArray[np.float32]:
         """Samples of one channel from ``start`` to ``end`` seconds: shape (n,), 16 kHz, -1 to 1.

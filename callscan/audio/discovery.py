@@ -196,7 +196,7 @@ def _sounds(path: str) -> bool:
     """Whether a file of unknown kind holds audio, told from its first bytes."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb", buffering=0) as file:
-        return bool(sniff.identify(file.read(4096)).demuxer)
+        return bool(sniff.identify(file.read(sniff.HEAD)).demuxer)
 
 
 def _store(url: str) -> Iterator[Found]:

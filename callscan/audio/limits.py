@@ -25,7 +25,7 @@ class DecodeLimits:
     seconds: float = 300.0
     """Wall-clock seconds, and as many CPU seconds, for one recording."""
     memory: int = 1024 * MIB
-    """Address space of the decoding process in bytes; about 350 MiB of it are the libraries."""
+    """Address space of the decoding process in bytes; about 250 MiB of it are the libraries."""
     duration: float = 12 * 3600.0
     """Longest recording in seconds."""
     channels: int = 8

@@ -89,9 +89,9 @@ def _measure(
 
 
 def _chunks_follow(read_at: ReadAt, size: int, offset: int, order: str) -> bool:
-    """Whether what stands behind the samples are chunks (or padding), and not more samples."""
+    """Whether what stands behind the samples are chunks (or padding), and not more samples, or another recording."""
     head = read_at(offset, 8)
     if len(head) < 8 or not any(head):
         return len(head) < 8 or not any(read_at(offset, 4096))
     named = all(0x20 <= byte < 0x7F for byte in head[:4])
-    return named and struct.unpack(order + "I", head[4:])[0] <= size - offset
+    return named and head[:4] != b"RIFF" and struct.unpack(order + "I", head[4:])[0] <= size - offset

@@ -174,26 +174,26 @@ def _elementary(head: bytes) -> str:
 
 
 def find_run(data: bytes, start: int, framing: Callable[[bytes], int]) -> int | None:
-    """Where, from ``start``, three frames follow each other, or as many as there are up to the end of ``data``.
+    """Where, from ``start``, three frames follow each other, or two up to the end of a short file, or one at ``start``.
 
     ``framing`` tells the length of a frame from its header, 0 if there is none.
     """
     at = data.find(b"\xff", start)
     while 0 <= at < len(data) - 7:
-        if _is_run(data, at, framing):
+        if _is_run(data, at, framing, least=1 if at == start else 2):
             return at
         at = data.find(b"\xff", at + 1)
     return None
 
 
-def _is_run(data: bytes, at: int, framing: Callable[[bytes], int]) -> bool:
-    for _ in range(3):
+def _is_run(data: bytes, at: int, framing: Callable[[bytes], int], least: int) -> bool:
+    for count in range(1, 4):
         length = framing(data[at : at + 7])
         if not length:
             return False
         at += length
         if at > len(data) - 7:
-            return len(data) < HEAD
+            return len(data) < HEAD and count >= least
     return True
 
 

@@ -163,9 +163,10 @@ def _facts(
     if places or timeline.lost:
         what = f"{places} damaged place{'s' * (places != 1)}" if places else "a gap in the stream"
         problems.append(("lost_audio", f"{what}, {lost if not problems else timeline.lost:.2f} s lost"))
+    streams = len(container.streams.audio)
+    if streams > 1:
+        problems.append(("lost_audio", f"the file holds {streams} audio streams, of which one is heard"))
     warnings = list(shape.warnings)
-    if len(container.streams.audio) > 1:
-        warnings.append(f"more_streams:{len(container.streams.audio)}")
     if timeline.paused:
         warnings.append(f"gaps:{timeline.paused:.1f}")
     if timeline.channels_change:

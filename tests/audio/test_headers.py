@@ -37,6 +37,7 @@ def _parsed(data: bytes) -> riff.Riff | None:
         (makers.wav(SAMPLES, after=makers.chunk(b"LIST", bytes(33))), BYTES, BYTES, False),
         (makers.wav(SAMPLES, after=b"\0" * 7), BYTES, BYTES, False),
         (makers.wav(SAMPLES, before=makers.chunk(b"bext", bytes(603))), BYTES, BYTES, False),
+        (makers.wav(SAMPLES) * 2, BYTES, 2 * BYTES + 44, True),
         (makers.wav(SAMPLES[:0]), None, 0, False),
     ],
 )
