@@ -49,8 +49,8 @@ def alerts(connection: DuckDBPyConnection, cuts: Mapping[str, str]) -> tuple[lis
     """
     if "day" not in cuts:
         return [], 0, {}
-    row = connection.execute("SELECT min(CAST(start_time AS DATE)), max(CAST(start_time AS DATE)) FROM c").fetchone()
-    if row is None or row[0] is None:
+    row = connection.execute("SELECT min(CAST(start_time AS DATE)), max(CAST(start_time AS DATE)) FROM c").fetchall()[0]
+    if row[0] is None:
         return [], 0, {}
     first: date = row[0]
     days = (row[1] - first).days + 1

@@ -64,8 +64,8 @@ def repeat_contact(connection: DuckDBPyConnection, days: int = DAYS) -> RepeatCo
     A call is judged only where the archive reaches ``days`` days back from it: before that, an earlier call may have
     been missed. A first call counts as resolved only where the archive reaches as far ahead.
     """
-    row = connection.execute(_CONTACTS.format(days=int(days), spoken=SPOKEN)).fetchone()
-    if row is None or not row[0]:
+    row = connection.execute(_CONTACTS.format(days=int(days), spoken=SPOKEN)).fetchall()[0]
+    if not row[0]:
         return None
     known, seen, judged, repeat, repeat_hits, first, resolved, resolved_hits, undecided, *table = row
     return RepeatContact(

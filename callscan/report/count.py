@@ -64,10 +64,8 @@ def cell(value: str | None, calls: int, of: int, hits: int) -> Cell:
 
 
 def scalar(connection: DuckDBPyConnection, query: str) -> Any:
-    """The single value of a query."""
-    row = connection.execute(query).fetchone()
-    assert row is not None  # noqa: S101 - callers ask for aggregates, which always have one row
-    return row[0]
+    """The single value of an aggregate. Fetched to the end: DuckDB refuses a second query beside an unfinished one."""
+    return connection.execute(query).fetchall()[0][0]
 
 
 def coverage(connection: DuckDBPyConnection) -> Coverage:

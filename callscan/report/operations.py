@@ -23,8 +23,8 @@ def operations(connection: DuckDBPyConnection) -> list[Operation]:
     for column in COLUMNS:
         bounds = connection.execute(
             f"SELECT quantile_disc({column}, [0.25, 0.5, 0.75]), count({column}) FROM c"
-        ).fetchone()
-        if bounds is None or bounds[1] < 4:
+        ).fetchall()[0]
+        if bounds[1] < 4:
             continue
         cuts, calls = bounds
         quarter = f"1 + ({column} > {cuts[0]!r})::INT + ({column} > {cuts[1]!r})::INT + ({column} > {cuts[2]!r})::INT"

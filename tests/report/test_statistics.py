@@ -112,7 +112,7 @@ def series(rate: float, days: int, seed: int, rise: float = 1.0, since: int = 10
 
 
 def test_a_leak_is_found_and_described() -> None:
-    calls, of = series(0.01, 80, 3, rise=3.0, since=76)
+    calls, of = series(0.01, 80, 4, rise=3.0, since=76)
     finding = examine(calls, of, 79)
     assert finding is not None
     assert finding.p_value < 0.001
