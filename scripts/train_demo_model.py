@@ -25,7 +25,7 @@ from demo.network import DECODER_LAYERS, HEADS, Whisperling
 STAGES = (
     Stage("sounds", steps=1400, lengths=(3.6,), audio=80, single=True, rate=3e-3, silent=0.0, placed=0.0, ctc=1.0),
     Stage("places", steps=3000, lengths=(8.0,), audio=112, single=False, rate=3e-3, silent=0.05, placed=0.9, ctc=0.5),
-    Stage("windows", steps=2600, lengths=(30, 5, 30, 10, 30, 15, 30, 20, 25), audio=120, single=False, rate=2e-3, silent=0.12, placed=0.0, ctc=0.1),
+    Stage("windows", steps=2600, lengths=(30, 5, 30, 10, 30, 15, 30, 20, 25), audio=120, single=False, rate=2e-3, silent=0.12, placed=0.0, ctc=0.0),
 )
 WARMUP = 100
 UTTERANCES = 24_000
