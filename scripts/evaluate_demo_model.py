@@ -80,7 +80,9 @@ def scan(recordings: Path, archive: Path, model: str) -> dict[str, CallRecord]:
     """Run the ``callscan`` command and read what it stored."""
     shutil.rmtree(archive, ignore_errors=True)
     command = [sys.executable, "-c", "from callscan.cli import main; main()", "scan", str(recordings)]
-    subprocess.run([*command, "--archive", str(archive), "--model", model, "--json"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [*command, "--archive", str(archive), "--model", model, "--json"], check=True, stdout=subprocess.DEVNULL
+    )
     return {record.call_id: record for record in Archive(str(archive)).records()}
 
 
@@ -144,9 +146,9 @@ def main() -> None:
     sample_wer, sample_start = compare(sample_truth, scan(DEMO / "calls", samples, options.model))
     agree, wrong = issues_agree(sample_truth, samples)
     figures = (
-        f"| held-out sentences, held-out voices, {CALLS} stereo calls, 8 kHz µ-law | WER {wer:.1%} | word starts {start:.3f} s |\n"
-        f"| the sample calls, stereo | WER {sample_wer:.1%} | word starts {sample_start:.3f} s |\n"
-        f"| {SECONDS_WITHOUT_SPEECH // 60} minutes of silence, noise, tones and hold music | {characters} characters | |\n"
+        f"| held-out sentences and voices, {CALLS} stereo calls, 8 kHz µ-law | WER {wer:.1%} | {start:.3f} s |\n"
+        f"| the sample calls, stereo | WER {sample_wer:.1%} | {sample_start:.3f} s |\n"
+        f"| {SECONDS_WITHOUT_SPEECH // 60} minutes of silence, noise, tones and music | {characters} characters | |\n"
         f"| sample calls whose issues are those of the truth | {agree} of {len(sample_truth)} | |\n"
     )
     print(figures + "\n".join(wrong))
@@ -154,7 +156,15 @@ def main() -> None:
         card = DEMO / "MODEL_CARD.md"
         begin, end = "<!-- figures -->\n", "<!-- /figures -->"
         head, _, rest = card.read_text("utf-8").partition(begin)
-        card.write_text(head + begin + "| what | | median error |\n|---|---|---|\n" + figures + end + rest.partition(end)[2], "utf-8")
+        card.write_text(
+            head
+            + begin
+            + "| what | result | word starts off by (median) |\n|---|---|---|\n"
+            + figures
+            + end
+            + rest.partition(end)[2],
+            "utf-8",
+        )
 
 
 if __name__ == "__main__":

@@ -27,12 +27,26 @@ from demo.calls import Scene, Voice, gap, random_voice, written
 from demo.voices import RATE, Samples
 
 HERE = Path(__file__).parent
-SUFFIX = {"pcm": ".wav", "mulaw": ".wav", "alaw": ".wav", "adpcm": ".wav", "gsm": ".wav", "mp3": ".mp3", "opus": ".opus", "flac": ".flac"}
+SUFFIX = {
+    "pcm": ".wav",
+    "mulaw": ".wav",
+    "alaw": ".wav",
+    "adpcm": ".wav",
+    "gsm": ".wav",
+    "mp3": ".mp3",
+    "opus": ".opus",
+    "flac": ".flac",
+}
 # Independent channels, as a recorder of two call legs writes them: joint stereo lets one side leak into the other.
 FFMPEG = {
-    "pcm": ["-c:a", "pcm_s16le"], "mulaw": ["-c:a", "pcm_mulaw"], "alaw": ["-c:a", "pcm_alaw"], "adpcm": ["-c:a", "adpcm_ima_wav"],
-    "mp3": ["-c:a", "libmp3lame", "-b:a", "24k", "-joint_stereo", "0"], "opus": ["-c:a", "libopus", "-b:a", "24k", "-mapping_family", "255"], "flac": ["-c:a", "flac"],
-}  # fmt: skip
+    "pcm": ["-c:a", "pcm_s16le"],
+    "mulaw": ["-c:a", "pcm_mulaw"],
+    "alaw": ["-c:a", "pcm_alaw"],
+    "adpcm": ["-c:a", "adpcm_ima_wav"],
+    "mp3": ["-c:a", "libmp3lame", "-b:a", "24k", "-joint_stereo", "0"],
+    "opus": ["-c:a", "libopus", "-b:a", "24k", "-mapping_family", "255"],
+    "flac": ["-c:a", "flac"],
+}
 SPEAKERS = {"a": "agent", "c": "customer", "i": "ivr"}
 
 

@@ -1,8 +1,8 @@
 """Train the embedded speech model from nothing: ``python scripts/train_demo_model.py --work DIR``.
 
 Makes the corpus with espeak-ng, trains in stages on the CPU and exports to ``callscan/demo/model``; then
-``scripts/evaluate_demo_model.py --card`` measures it. Interrupted, the same command goes on from its last checkpoint. Needs Debian's espeak-ng and sox, and from PyPI
-``torch openai-whisper tokenizers soxr ctranslate2`` beside callscan's own requirements.
+``scripts/evaluate_demo_model.py --card`` measures it. Interrupted, the same command goes on from its last checkpoint.
+Needs Debian's espeak-ng and sox, and from PyPI ``torch openai-whisper tokenizers soxr`` beside callscan itself.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as F  # noqa: N812 - its name everywhere
 
 from demo import batches, corpus
 from demo.batches import Stage
@@ -25,7 +25,17 @@ from demo.network import DECODER_LAYERS, HEADS, Whisperling
 STAGES = (
     Stage("sounds", steps=1400, lengths=(3.6,), audio=80, single=True, rate=3e-3, silent=0.0, placed=0.0, ctc=1.0),
     Stage("places", steps=3000, lengths=(8.0,), audio=112, single=False, rate=3e-3, silent=0.05, placed=0.9, ctc=0.5),
-    Stage("windows", steps=2600, lengths=(30, 5, 30, 10, 30, 15, 30, 20, 25), audio=120, single=False, rate=2e-3, silent=0.12, placed=0.0, ctc=0.0),
+    Stage(
+        "windows",
+        steps=2600,
+        lengths=(30, 5, 30, 10, 30, 15, 30, 20, 25),
+        audio=120,
+        single=False,
+        rate=2e-3,
+        silent=0.12,
+        placed=0.0,
+        ctc=0.0,
+    ),
 )
 WARMUP = 100
 UTTERANCES = 24_000
@@ -59,7 +69,9 @@ def optimisers(net: Whisperling, rate: float) -> list[torch.optim.Optimizer]:
     ]
 
 
-def train(stage: Stage, net: Whisperling, data: corpus.Corpus, tokens: batches.Tokens, seed: int, checkpoint: Path) -> None:
+def train(
+    stage: Stage, net: Whisperling, data: corpus.Corpus, tokens: batches.Tokens, seed: int, checkpoint: Path
+) -> None:
     """Run one stage, from its checkpoint where there is one."""
     both = optimisers(net, stage.rate)
     peaks = [optimiser.param_groups[0]["lr"] for optimiser in both]
@@ -88,7 +100,8 @@ def train(stage: Stage, net: Whisperling, data: corpus.Corpus, tokens: batches.T
             sums = [sums[0] + ce.item(), sums[1] + ctc.item()]
             if (step + 1) % 50 == 0:
                 pace = (time.monotonic() - began) / (step + 1 - first)
-                print(f"{stage.name} {step + 1}/{stage.steps} tokens {sums[0] / 50:.3f} ctc {sums[1] / 50:.3f} {pace:.3f} s/step", flush=True)
+                means = f"tokens {sums[0] / 50:.3f} ctc {sums[1] / 50:.3f}"
+                print(f"{stage.name} {step + 1}/{stage.steps} {means}, {pace:.2f} s each", flush=True)
                 sums = [0.0, 0.0]
             if (step + 1) % 200 == 0 or step + 1 == stage.steps:
                 temporary = checkpoint.with_suffix(".tmp")
@@ -109,7 +122,8 @@ def main() -> None:
     data = corpus.make(options.work / "train", UTTERANCES, options.seed)
     tokens = batches.Tokens(data.texts)
     net = Whisperling(len(tokens.all), len(tokens.letters) + 1)
-    print(f"{len(data)} utterances, {len(tokens.words)} word tokens, {sum(p.numel() for p in net.parameters()) / 1e6:.2f} M parameters", flush=True)
+    size = sum(p.numel() for p in net.parameters())
+    print(f"{len(data)} utterances, {len(tokens.words)} word tokens, {size} parameters", flush=True)
     for stage in STAGES:
         train(stage, net, data, tokens, options.seed, options.work / f"{stage.name}.pt")
     every = [(layer, head) for layer in range(DECODER_LAYERS) for head in range(HEADS)]

@@ -40,7 +40,8 @@ def split(tokens: Sequence[int], first_timestamp: int, end_of_text: int, seconds
     tokens, from ``end_of_text`` up, are left out.
     """
     found: list[TimedTokens] = []
-    start, text = 0.0, []
+    start = 0.0
+    text: list[int] = []
     for token in tokens:
         if token >= first_timestamp:
             time = min((token - first_timestamp) * TIME_STEP, seconds)

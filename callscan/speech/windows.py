@@ -15,7 +15,7 @@ TIGHT = (5.0, 10.0, 15.0, 20.0, 25.0, LONGEST)
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Spans of one channel put end to end: ``pieces`` in call time, ``seconds`` of sound, ``padded`` for the encoder."""
+    """Spans of one channel end to end: ``pieces`` in call time, ``seconds`` of sound, ``padded`` for the encoder."""
 
     channel: int
     pieces: tuple[Span, ...]

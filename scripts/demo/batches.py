@@ -27,9 +27,9 @@ class Stage:
     """One stage of the curriculum.
 
     Window ``lengths`` (seconds) take turns, step by step; a batch holds ``audio`` seconds. ``single`` windows hold one
-    utterance each. ``silent`` is the share of windows without speech, ``placed`` that of windows put at a random position
-    among the encoder's 1,500, ``ctc`` the weight of the CTC loss beside the decoder's (attention alone does not learn to
-    align).
+    utterance each. ``silent`` is the share of windows without speech, ``placed`` that of windows put at a random
+    position among the encoder's 1,500, ``ctc`` the weight of the CTC loss beside the decoder's (attention alone does
+    not learn to align).
     """
 
     name: str
@@ -91,7 +91,9 @@ def window(corpus: Corpus, stage: Stage, seconds: float, rng: random.Random) -> 
             if said or len(samples) < n / 2:
                 break
             continue
-        audio[at : at + len(samples)] = samples * (level * rng.uniform(0.7, 1.2) if rng.random() < 0.8 else rng.uniform(0.1, 1.0))
+        audio[at : at + len(samples)] = samples * (
+            level * rng.uniform(0.7, 1.2) if rng.random() < 0.8 else rng.uniform(0.1, 1.0)
+        )
         said.append(Said(at / voices.RATE, (at + len(samples)) / voices.RATE, corpus.texts[index]))
         at += len(samples)
         gap = rng.uniform(0.1, 1.2) if rng.random() < 0.8 else rng.uniform(1, 5)
@@ -103,11 +105,13 @@ def window(corpus: Corpus, stage: Stage, seconds: float, rng: random.Random) -> 
     return np.clip(voices.telephone(audio, rng), -1, 1), said
 
 
-def target(said: list[Said], offset: int, tokens: Tokens, corpus: Corpus, rng: random.Random) -> tuple[list[int], list[int], list[int]]:
+def target(
+    said: list[Said], offset: int, tokens: Tokens, corpus: Corpus, rng: random.Random
+) -> tuple[list[int], list[int], list[int]]:
     """Decoder input, what it should answer (-100: not asked), and the CTC labels; all in trained indexes."""
     index = tokens.index
     if not said:
-        # Silence is answered twice: by the no-speech token after the first, and by an empty transcript after the prompt.
+        # Silence is answered twice: by the no-speech token after the first, by an empty text after the prompt.
         given = [*PROMPT, TIME0]
         answer = [TOKENIZER.no_speech, -100, TIME0, TOKENIZER.eot]
         return [index[t] for t in given], [index.get(t, -100) for t in answer], []
@@ -123,7 +127,11 @@ def target(said: list[Said], offset: int, tokens: Tokens, corpus: Corpus, rng: r
             before += TOKENIZER.encode(" " + corpus.texts[rng.randrange(len(corpus))])
     given = [*before, *PROMPT, *(() if timed else (TOKENIZER.no_timestamps,)), *body]
     answer = [*([-100] * len(before)), *given[len(before) + 1 :], TOKENIZER.eot]
-    return [index[t] for t in given], [index.get(t, -100) for t in answer], [tokens.letters[c] for c in " ".join(one.text for one in said).lower()]
+    return (
+        [index[t] for t in given],
+        [index.get(t, -100) for t in answer],
+        [tokens.letters[c] for c in " ".join(one.text for one in said).lower()],
+    )
 
 
 @dataclass(frozen=True)

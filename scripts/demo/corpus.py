@@ -33,7 +33,9 @@ class Corpus:
         return pcm.astype(np.float32) / 32768
 
 
-def _utterance(number: int, seed: int, *, test_sentence: bool, test_voice: bool, names: list[str]) -> tuple[str, str, bytes]:
+def _utterance(
+    number: int, seed: int, *, test_sentence: bool, test_voice: bool, names: list[str]
+) -> tuple[str, str, bytes]:
     rng = random.Random(f"{seed}/{number}")
     text = grammar.draw(rng, test=test_sentence).text
     voice = voices.test_voice(rng) if test_voice else voices.training_voice(rng, names)
@@ -47,7 +49,9 @@ def make(folder: Path, count: int, seed: int, *, test_sentence: bool = False, te
     """Synthesise ``count`` utterances into ``folder``, or open them if they are there already."""
     if not (folder / "texts.json").exists():
         folder.mkdir(parents=True, exist_ok=True)
-        speak = partial(_utterance, seed=seed, test_sentence=test_sentence, test_voice=test_voice, names=voices.variants())
+        speak = partial(
+            _utterance, seed=seed, test_sentence=test_sentence, test_voice=test_voice, names=voices.variants()
+        )
         texts, names, sizes = [], [], []
         with (folder / "samples.i16").open("wb") as out, ProcessPoolExecutor(os.cpu_count()) as pool:
             for text, voice, pcm in pool.map(speak, range(count), chunksize=50):

@@ -7,6 +7,7 @@ Whisper's multilingual tokenizer) and preprocessor_config.json.
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ def _merge(token: bytes, ranks: dict[bytes, int]) -> tuple[bytes, bytes]:
     """The two parts that byte-pair encoding joined last to make ``token``."""
     parts = [bytes([b]) for b in token]
     while len(parts) > 2:
-        joined = [ranks.get(a + b, VOCABULARY) for a, b in zip(parts, parts[1:], strict=False)]
+        joined = [ranks.get(a + b, VOCABULARY) for a, b in itertools.pairwise(parts)]
         at = min(range(len(joined)), key=joined.__getitem__)
         parts[at : at + 2] = [parts[at] + parts[at + 1]]
     return parts[0], parts[1]
@@ -54,7 +55,9 @@ def tokenizer() -> Tokenizer:
     def text(token: bytes) -> str:
         return "".join(shown[b] for b in token)
 
-    merges = [tuple(map(text, _merge(token, ranks))) for token in sorted(ranks, key=ranks.__getitem__) if len(token) > 1]
+    merges = [
+        tuple(map(text, _merge(token, ranks))) for token in sorted(ranks, key=ranks.__getitem__) if len(token) > 1
+    ]
     made = Tokenizer(models.BPE(vocab={text(token): rank for token, rank in ranks.items()}, merges=merges))
     made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     made.decoder = decoders.ByteLevel()
@@ -102,7 +105,7 @@ def export(net: dict[str, Tensor], tokens: Tokens, folder: Path, heads: list[tup
         _attention(layer.self_attention, net, f"encoder.{i}", "a", "n1", cross=False)
         _feed_forward(layer.ffn, net, f"encoder.{i}")
     # Tokens that were never trained must never be written, and faster-whisper passes a suppression list of its own. The
-    # decoder's last norm gives 1 in dimension 0, trained tokens have 0 there; all others get a weight that rules them out.
+    # decoder's last norm gives 1 in dimension 0, trained tokens have 0 there; all others a weight that rules them out.
     table = np.zeros((VOCABULARY, WIDTH), np.float32)
     table[:, 0] = IMPOSSIBLE
     table[np.array(tokens.all)] = _array(net["embedding.weight"])

@@ -18,7 +18,19 @@ from pathlib import Path
 HERE = Path(__file__).parent
 WORDS: dict[str, list[str]] = tomllib.loads((HERE / "words.toml").read_text("utf-8"))
 HELD_OUT_SHARE = 8  # one sentence in so many is never trained on
-OPENERS = ("euh, ", "alors, ", "écoutez, ", "bon, ", "oui, ", "non, ", "en fait, ", "donc, ", "voilà, ", "oui, euh, ", "eh bien, ")
+OPENERS = (
+    "euh, ",
+    "alors, ",
+    "écoutez, ",
+    "bon, ",
+    "oui, ",
+    "non, ",
+    "en fait, ",
+    "donc, ",
+    "voilà, ",
+    "oui, euh, ",
+    "eh bien, ",
+)
 OPENER_SHARE = 0.2
 
 
@@ -87,7 +99,9 @@ def of(thing: str) -> str:
 @cache
 def feminine_elided() -> frozenset[str]:
     """The elided nouns that take ``une``."""
-    return frozenset({"assurance", "option", "application", "imprimante", "antenne", "attestation", "installation", "offre"})
+    return frozenset(
+        {"assurance", "option", "application", "imprimante", "antenne", "attestation", "installation", "offre"}
+    )
 
 
 def a(thing: str) -> str:
@@ -103,8 +117,9 @@ def fill(slot: str, rng: random.Random) -> str:
     pick = rng.choice
     things = WORDS["things"]
     simple = {
-        "first": "firsts", "name": "names", "town": "towns", "dept": "departments", "wday": "weekdays", "month": "months",
-        "ord": "ordinals", "when": "past", "when2": "future", "when3": "since", "ma_tech": "tech", "le_deliv": "deliveries",
+        "first": "firsts", "name": "names", "town": "towns", "dept": "departments", "wday": "weekdays",
+        "month": "months", "ord": "ordinals", "when": "past", "when2": "future", "when3": "since", "ma_tech": "tech",
+        "le_deliv": "deliveries",
     }  # fmt: skip
     if slot in simple:
         return pick(WORDS[simple[slot]])
@@ -142,7 +157,9 @@ def fill(slot: str, rng: random.Random) -> str:
             return f"{'premier' if day == 1 else number(day)} {pick(WORDS['months'])}"
         case "hour":
             half = rng.random()
-            return f"{number(rng.randint(8, 20))} heures" + (" trente" if half < 0.2 else " quinze" if half < 0.3 else "")
+            return f"{number(rng.randint(8, 20))} heures" + (
+                " trente" if half < 0.2 else " quinze" if half < 0.3 else ""
+            )
         case "street":
             return f"{pick(WORDS['streets'])} {pick(WORDS['street_names'])}"
     raise KeyError(slot)
@@ -189,5 +206,5 @@ def draw(rng: random.Random, *, test: bool) -> Sentence:
 
 
 def plain(text: str) -> list[str]:
-    """The words of a text as the error rate compares them: lower case, no punctuation, hyphens open, elision kept whole."""
+    """The words that the error rate compares: lower case, no punctuation, hyphens open, elision kept whole."""
     return re.sub(r"[^\w' ]", " ", text.lower().replace("’", "'").replace("-", " ")).split()

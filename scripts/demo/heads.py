@@ -44,7 +44,9 @@ def choose_heads(folder: Path, seed: int) -> tuple[list[tuple[int, int]], float]
         for heads in combinations(every, size):
             config["alignment_heads"] = heads
             (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", "utf-8")
-            error = _error(WhisperModel(str(folder), device="cpu", cpu_threads=1, local_files_only=True), scenes, sounds)
+            error = _error(
+                WhisperModel(str(folder), device="cpu", cpu_threads=1, local_files_only=True), scenes, sounds
+            )
             print(f"heads {heads}: word starts off by {error:.3f} s", flush=True)
             best = min(best, (error, list(heads)))
     config["alignment_heads"] = best[1]

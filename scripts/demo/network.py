@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812 (its name everywhere)
+import torch.nn.functional as F  # noqa: N812 - its name everywhere
 import whisper
 from torch import Tensor, nn
 

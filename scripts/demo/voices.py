@@ -20,13 +20,27 @@ RATE = 16_000
 LANGUAGES = ("fr-fr", "fr-fr", "fr-fr", "fr-be", "fr-ch")
 TEST_VARIANTS = ("f3", "m6", "linda", "michel", "steph2", "quincy", "Alicia", "paul", "edward2", "victor")
 """Voice variants that only the test speaks with."""
-ODD = ("whisper", "whisperf", "Demonic", "UniRobot", "robosoft", "croak", "zac", "fast", "anikaRobot", "Mr serious", "AnxiousAndy")
+ODD = (
+    "whisper",
+    "whisperf",
+    "Demonic",
+    "UniRobot",
+    "robosoft",
+    "croak",
+    "zac",
+    "fast",
+    "anikaRobot",
+    "Mr serious",
+    "AnxiousAndy",
+)
 """Variants that hardly sound like a person; trained on, but seldom."""
 
 
 def variants() -> list[str]:
     """The names of all voice variants that espeak-ng has, sorted."""
-    for line in subprocess.run(["espeak-ng", "--version"], capture_output=True, text=True, check=True).stdout.splitlines():
+    for line in subprocess.run(
+        ["espeak-ng", "--version"], capture_output=True, text=True, check=True
+    ).stdout.splitlines():
         if "Data at:" in line:
             folder = Path(line.split("Data at:")[1].strip()) / "voices" / "!v"
             return sorted(path.name for path in folder.iterdir())
@@ -62,7 +76,9 @@ def gsm(samples: Samples) -> Samples:
     narrow = soxr.resample(samples, RATE, 8000)
     pcm = (np.clip(narrow, -1, 1) * 32767).astype("<i2").tobytes()
     coded = subprocess.run(["sox", *raw, "-", "-t", "gsm", "-"], input=pcm, capture_output=True, check=True).stdout
-    plain = subprocess.run(["sox", "-t", "gsm", "-r", "8000", "-", *raw, "-"], input=coded, capture_output=True, check=True).stdout
+    plain = subprocess.run(
+        ["sox", "-t", "gsm", "-r", "8000", "-", *raw, "-"], input=coded, capture_output=True, check=True
+    ).stdout
     wide = soxr.resample(np.frombuffer(plain, "<i2").astype(np.float32) / 32768, 8000, RATE)
     return np.asarray(wide[: len(samples)], np.float32)
 
@@ -142,12 +158,18 @@ def music(n: int, rng: random.Random) -> Samples:
     for bar, at in enumerate(range(0, n, 4 * beat)):
         chord = chords[bar % 4]
         notes = [(at, 4 * beat, step, 0.3) for step in chord]
-        notes += [(at + k * beat, beat * rng.choice((1, 2)), rng.choice(chord) + 12, 0.5) for k in range(4) if rng.random() < 0.8]
+        notes += [
+            (at + k * beat, beat * rng.choice((1, 2)), rng.choice(chord) + 12, 0.5)
+            for k in range(4)
+            if rng.random() < 0.8
+        ]
         for start, size, step, level in notes:
             size = min(size, n - start)
             if size > 0:
                 t = np.arange(size) / RATE
                 f = root * 2 ** (step / 12)
                 wavef = sum(p * np.sin(2 * np.pi * f * (k + 1) * t) for k, p in enumerate(partials))
-                out[start : start + size] += (level * wavef * np.exp(-decay * t) * np.minimum(1, 50 * t)).astype(np.float32)
+                out[start : start + size] += (level * wavef * np.exp(-decay * t) * np.minimum(1, 50 * t)).astype(
+                    np.float32
+                )
     return np.asarray(out / max(float(np.abs(out).max()), 1e-6), np.float32)

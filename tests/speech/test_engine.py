@@ -65,9 +65,7 @@ def test_words_are_timed_inside_their_segment_and_in_order(heard: list[CallSpeec
 
 
 @pytest.mark.parametrize("batch", [1, 3])
-def test_the_batch_changes_nothing(
-    model: Whisper, calls: list[CallAudio], heard: list[CallSpeech], batch: int
-) -> None:
+def test_the_batch_changes_nothing(model: Whisper, calls: list[CallAudio], heard: list[CallSpeech], batch: int) -> None:
     assert list(WhisperEngine(model, batch=batch).transcribe(reversed(calls))) == list(reversed(heard))
 
 

@@ -15,7 +15,13 @@ def test_what_repeats_itself_is_a_loop(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["oui oui oui d'accord", "non non non non", "c'est la troisième fois que j'appelle, la troisième fois", "", "allô allô"],
+    [
+        "oui oui oui d'accord",
+        "non non non non",
+        "c'est la troisième fois que j'appelle, la troisième fois",
+        "",
+        "allô allô",
+    ],
 )
 def test_what_people_say_is_no_loop(text: str) -> None:
     assert not gates.is_loop(text)

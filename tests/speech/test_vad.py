@@ -1,5 +1,7 @@
 """Speech spans: on probabilities made by hand, and Silero itself on sounds without speech."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -39,9 +41,7 @@ def test_a_click_is_no_speech() -> None:
     assert spans_of(probabilities((1, 0), (FRAME_SECONDS, 0.9), (1, 0)), 2, 30) == []
 
 
-@given(
-    st.lists(st.tuples(st.floats(0.05, 50), st.sampled_from([0.0, 0.4, 0.6, 0.99])), max_size=30), st.floats(2, 30)
-)
+@given(st.lists(st.tuples(st.floats(0.05, 50), st.sampled_from([0.0, 0.4, 0.6, 0.99])), max_size=30), st.floats(2, 30))
 def test_spans_are_in_order_apart_and_fit(parts: list[tuple[float, float]], longest: float) -> None:
     given_ = probabilities(*parts) if parts else np.zeros(0, np.float32)
     duration = len(given_) * FRAME_SECONDS
@@ -49,7 +49,7 @@ def test_spans_are_in_order_apart_and_fit(parts: list[tuple[float, float]], long
     for span in found:
         assert 0 <= span.start < span.end <= duration + 0.001
         assert span.duration <= longest + 0.002
-    assert all(a.end <= b.start for a, b in zip(found, found[1:], strict=False))
+    assert all(a.end <= b.start for a, b in itertools.pairwise(found))
 
 
 def test_a_long_monologue_is_cut_at_its_quietest() -> None:
