@@ -8,7 +8,7 @@ that no pattern asks for share one. Each distinct word is looked at once and rem
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 Feature = tuple[str, str]
@@ -26,11 +26,12 @@ class Language(Protocol):
     dropped: frozenset[str]
     numbers: tuple[str, ...]
     clitics: re.Pattern[str]
+    frequencies: Mapping[str, float]
 
     def sound(self, word: str) -> str: ...
     def fold(self, word: str) -> str: ...
     def inflections(self, word: str) -> tuple[tuple[str, str], ...]: ...
-    def frequency(self, word: str) -> float: ...
+    def fused(self, first: str, second: str) -> str: ...
 
 
 def symbol(index: int) -> str:

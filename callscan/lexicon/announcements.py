@@ -13,7 +13,7 @@ from dataclasses import replace
 from callscan.lexicon.alphabet import Alphabet, WordMemory
 from callscan.lexicon.lexicon import Lexicon
 from callscan.lexicon.program import Program, compiled, features, leaves
-from callscan.lexicon.stream import normalised
+from callscan.lexicon.words import normalised
 from callscan.records import Segment, Transcript
 
 MIN_WORDS = 5
@@ -45,7 +45,7 @@ class Announcements:
         """Whether a text holds what only a machine says."""
         if self._expression is None:
             return False
-        symbols = b"".join(map(self._memory.__getitem__, normalised(text).split())).decode("utf-16-le")
+        symbols = b"".join(map(self._memory.__getitem__, normalised(text)[1].split())).decode("utf-16-le")
         return self._expression.search(symbols) is not None
 
 
@@ -68,7 +68,7 @@ def mark_ivr(transcript: Transcript, announcements: Announcements) -> Transcript
 
 
 def _phrase(segment: Segment) -> bytes | None:
-    words = normalised(segment.text).split()
+    words = normalised(segment.text)[1].split()
     return b" ".join(words) if len(words) >= MIN_WORDS else None
 
 

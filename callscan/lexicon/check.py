@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from callscan.errors import ConfigError
 from callscan.lexicon.alphabet import Alphabet
+from callscan.lexicon.candidates import needed
 from callscan.lexicon.lexicon import Lexicon
 from callscan.lexicon.pattern import Alt, Fused, Gap, Near, Node, Opt, PatternError, Said, Seq, Shape, parse
 from callscan.lexicon.program import Program, features, leaves, span, work
@@ -45,7 +46,8 @@ def explained(lexicon: Lexicon, text: str, language: str) -> str:
         asked = list(features(leaf, alphabet))
         alphabet.ask((f for f, _ in asked), ((s, f) for f, s in asked if s))
     alphabet.freeze()
-    anchors = Program(alphabet).anchors(pattern.node)
+    program = Program(alphabet)
+    rarest = needed(pattern.node, program)
     fewest, most = span(pattern.node)
     names = {id(node): name for name, node in lexicon.sources(language).classes.items()}
     lines = list(_tree(pattern.node, alphabet, names, 0))
@@ -53,8 +55,8 @@ def explained(lexicon: Lexicon, text: str, language: str) -> str:
     for node, reach in pattern.unless:
         lines.append(f"not where this is found within {reach} words:")
         lines.extend(_tree(node, alphabet, names, 1))
-    if anchors is not None:
-        lines.append(f"looked up by {anchors.size} sequences, about {anchors.cost * 1000:.3g} in 1000 words")
+    share = program.share(rarest[0]) * 1000
+    lines.append(f"looked for where {len(rarest[0])} symbols stand that are about {share:.3g} of 1000 words")
     return "\n".join(lines)
 
 

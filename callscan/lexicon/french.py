@@ -38,6 +38,7 @@ class French:
     code = "fr"
     dropped = frozenset(_DROPPED.split())
     numbers = tuple(_NUMBERS.split())
+    frequencies = {word: share / 1000 for word, share in _FREQUENT.items()}
     clitics = re.compile(r"(qu|[jcmn]|[stld](?=.{4}))([aeiouyhàâéèêëîïôûü].+|[aày])")
 
     def sound(self, word: str) -> str:
@@ -48,10 +49,6 @@ class French:
 
     def inflections(self, word: str) -> tuple[tuple[str, str], ...]:
         return tuple((form, inflect.spoken(form, word)) for form in inflect.inflections(word))
-
-    def frequency(self, word: str) -> float:
-        """Share of all words that are this one (0 to 1)."""
-        return _FREQUENT.get(word, 0.08) / 1000
 
     def fused(self, first: str, second: str) -> str:
         """The sound of an elided pair ("m" and "a")."""

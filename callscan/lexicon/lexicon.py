@@ -109,6 +109,12 @@ class Lexicon:
         """All hits of one call, by start time; flagged ones included."""
         return self.matcher(transcript.language).match(transcript)
 
+    def touched(self, transcript: Transcript) -> frozenset[int]:
+        """Segments that a hit could be in, judged by the text alone: every segment of every hit, and some more."""
+        from callscan.lexicon.touch import touched
+
+        return touched(self.matcher(transcript.language), transcript)
+
     def match_text(self, text: str, speaker: Speaker = "unknown", language: str = DEFAULT_LANGUAGE) -> tuple[Hit, ...]:
         """All hits in a text of no recording; times are positions in it, 0 to 1."""
         segment = Segment(0.0, 1.0, text, 0, speaker)

@@ -1,4 +1,4 @@
-"""Patterns made to run: each becomes a regular expression over symbols, and the rare words that must be there.
+"""Patterns made to run: each becomes a regular expression over symbols.
 
 One character is one word, so an expression over a sentence is short; every part is bounded, so the work per candidate
 is bounded, whatever the text: :data:`MAX_WORK` is checked when a pattern is read.
@@ -8,39 +8,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import product
+from collections.abc import Iterable, Iterator
 
 from callscan.lexicon.alphabet import BREAK, Alphabet, Feature
 from callscan.lexicon.pattern import Alt, Fused, Gap, Near, Node, Opt, Said, Seq, Shape
 
 MAX_WORK = 1_000_000
 """Ways in which one pattern may be tried at one place."""
-MAX_NGRAMS = 600
-
-
-Sets = tuple[frozenset[str], ...]
-"""Sets of symbols, one for each word of a sequence."""
-
-
-@dataclass(frozen=True, slots=True)
-class Anchors:
-    """Sequences of which one is in every match; ``before`` is the most words from the match's start to it.
-
-    ``cost`` is how often they turn up, as a share of all words; ``size`` how many sequences of symbols they are.
-    """
-
-    cost: float
-    sequences: tuple[Sets, ...]
-    before: int
-    size: int
-
-    def ngrams(self) -> Iterator[str]:
-        """All sequences, symbol by symbol."""
-        for sets in self.sequences:
-            for ngram in product(*map(sorted, sets)):
-                yield "".join(ngram)
+RARE = 2e-5
+"""The share of all words that a word is taken to be which its language does not list."""
 
 
 class Program:
@@ -51,13 +27,11 @@ class Program:
         self._sets: dict[Node, frozenset[str]] = {}
         self._shares: dict[frozenset[str], float] = {}
         # By identity: a class is one tree in all patterns that name it, and is worked out once.
-        self._anchors: dict[int, Anchors | None] = {}
         self._expressions: dict[tuple[int, bool], str] = {}
         self._frequencies: dict[str, float] = {}
-        for word, symbols in alphabet.words.items():
-            share = max(alphabet.language.frequency(word), 0.0)
-            if share > self._frequencies.get(symbols, 0.0):
-                self._frequencies[symbols] = share
+        for word, share in alphabet.language.frequencies.items():
+            symbols = alphabet.encode(word)
+            self._frequencies[symbols] = self._frequencies.get(symbols, 0.0) + share
 
     def symbols(self, node: Said | Fused | Shape) -> frozenset[str]:
         found = self._sets.get(node)
@@ -99,76 +73,11 @@ class Program:
         forward = f"{first}(?P<left>){gap}(?P<right>){second}" if node.seconds is not None else f"{first}{gap}{second}"
         return forward if node.ordered else f"(?:{forward}|{second}{gap}{first})"
 
-    def anchors(self, node: Node) -> Anchors | None:
-        """The rarest words that every match holds; None where there are none."""
-        key = id(node)
-        if key not in self._anchors:
-            self._anchors[key] = self._find_anchors(node)
-        return self._anchors[key]
-
-    def _find_anchors(self, node: Node) -> Anchors | None:
-        if isinstance(node, Said | Fused | Shape):
-            return self._ngrams([self.symbols(node)], 0)
-        if isinstance(node, Gap | Opt):
-            return None
-        if isinstance(node, Alt):
-            return self._any_of([self.anchors(option) for option in node.options])
-        if isinstance(node, Near):
-            first, second = self.anchors(node.first), self.anchors(node.second)
-            width = max(span(node.first)[1], span(node.second)[1]) + node.words
-            sides = [a for a in (first, second) if a is not None]
-            best = min(sides, key=lambda a: a.cost, default=None)
-            return None if best is None else replace(best, before=best.before + width)
-        candidates: list[Anchors] = []
-        before = 0
-        run: list[tuple[int, frozenset[str]]] = []
-        for part in node.parts:
-            single = self._single(part)
-            if single is not None:
-                run.append((before, single))
-                for length in range(1, min(3, len(run)) + 1):
-                    found = self._ngrams([s for _, s in run[-length:]], run[-length][0])
-                    if found is not None:
-                        candidates.append(found)
-            else:
-                run = []
-                inner = self.anchors(part)
-                if inner is not None:
-                    candidates.append(replace(inner, before=inner.before + before))
-            before += span(part)[1]
-        return min(candidates, key=lambda a: (a.cost, a.before), default=None)
-
-    def _single(self, node: Node) -> frozenset[str] | None:
-        """The symbols of a node that is always exactly one word."""
-        if isinstance(node, Said | Fused | Shape):
-            return self.symbols(node)
-        if isinstance(node, Alt):
-            sets = [self._single(option) for option in node.options]
-            if all(s is not None for s in sets):
-                return frozenset().union(*(s for s in sets if s is not None))
-        return None
-
-    def _any_of(self, options: list[Anchors | None]) -> Anchors | None:
-        found = [option for option in options if option is not None]
-        if len(found) < len(options):
-            return None
-        size = sum(a.size for a in found)
-        if size > MAX_NGRAMS:
-            return None
-        sequences = tuple(sequence for a in found for sequence in a.sequences)
-        return Anchors(sum(a.cost for a in found), sequences, max(a.before for a in found), size)
-
-    def _ngrams(self, sets: Sequence[frozenset[str]], before: int) -> Anchors | None:
-        size = math.prod(len(s) for s in sets)
-        if not 0 < size <= MAX_NGRAMS:
-            return None
-        return Anchors(math.prod(self._share(s) for s in sets), (tuple(sets),), before, size)
-
-    def _share(self, symbols: frozenset[str]) -> float:
+    def share(self, symbols: frozenset[str]) -> float:
         """The share of all words that are one of the symbols."""
         found = self._shares.get(symbols)
         if found is None:
-            found = self._shares[symbols] = sum(self._frequencies.get(s, 2e-5) for s in symbols)
+            found = self._shares[symbols] = sum(self._frequencies.get(s, RARE) for s in symbols)
         return found
 
 

@@ -1,60 +1,22 @@
-"""A transcript as one stream of normalised words, and the way back from a word of the stream to the transcript."""
+"""A transcript as one stream of words, and the way back from a word of the stream to its second in the call."""
 
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
+from callscan.lexicon.alphabet import BREAK, JOIN, OTHER, SEGMENT
+from callscan.lexicon.words import WordTable, normalised
 from callscan.records import Segment, Speaker, Transcript
 
 SEGMENT_MARK = " \x1e "
 BREAK_MARK = " \x1d "
 PAUSE = 5.0
 """Seconds of one speaker's silence over which no pattern reaches."""
-UNHEARD = frozenset({"phantom", "loop"})
-
-_TYPOGRAPHIC = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "œ": "½", "Œ": "½", "Ÿ": "ÿ", "…": ".", "–": "-", "—": "-"})
-
-
-def _table() -> bytes:
-    table = bytearray(b" " * 256)
-    for code in range(256):
-        letter = chr(code)
-        if letter.isalpha() and letter not in "ªº":
-            lowered = letter.lower()
-            table[code] = ord(lowered) if len(lowered) == 1 and ord(lowered) < 256 else code
-        elif letter in "0123456789½":
-            table[code] = code
-    table[0x1D], table[0x1E] = 0x1D, 0x1E
-    return bytes(table)
-
-
-_TABLE = _table()
-
-
-def normalised(text: str) -> bytes:
-    """Lower-case words and spaces, one byte per character of the NFC text; accents are kept, punctuation is not."""
-    try:
-        return text.encode("latin-1").translate(_TABLE)
-    except UnicodeEncodeError:
-        text = unicodedata.normalize("NFC", text).translate(_TYPOGRAPHIC)
-        return text.encode("latin-1", "replace").translate(_TABLE)
-
-
-def words_of(text: str) -> list[tuple[int, int]]:
-    """Where each word of a text stands (start and end in its NFC form), as :func:`normalised` cuts it."""
-    clean = normalised(text).replace(b"\x1d", b" ").replace(b"\x1e", b" ")
-    return [found.span() for found in re.finditer(rb"[^ ]+", clean)]
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A segment's part of the stream: which segment, and its speaker."""
-
-    segment: int
-    speaker: Speaker
+_UNHEARD = ("phantom", "loop")
+_SENTENCE_END = re.compile(r"[.!?;](?=\s|$)")
+_MARKS = re.compile(r"\s*[\x1d\x1e]\s*")
 
 
 def text_of(segment: Segment) -> str:
@@ -62,43 +24,50 @@ def text_of(segment: Segment) -> str:
     return " ".join([word.text for word in segment.words]) if segment.words else segment.text
 
 
-def lay_out(transcript: Transcript) -> tuple[str, list[Place]]:
-    """The stream's text and the segments it is made of, speaker by speaker, each in order of time.
+def lay_out(transcript: Transcript) -> tuple[str, list[int], list[tuple[Speaker, int]]]:
+    """The stream's text, the segments it is made of, and the speakers in turn with how many segments they have.
 
-    Announcements, phantoms and loops are left out. Marks stand between segments: one that patterns reach over
-    where the same speaker goes on, one that they do not after a pause or between speakers.
+    Speaker by speaker, each in order of time. Announcements, phantoms and loops are left out. Marks stand between
+    segments: one that patterns reach over where the same speaker goes on, one that they do not reach over after a
+    pause or between speakers.
     """
-    order = sorted(
-        (
-            (segment.speaker, segment.channel, segment.start, index)
-            for index, segment in enumerate(transcript.segments)
-            if segment.speaker != "ivr" and not UNHEARD.intersection(segment.flags)
-        ),
-    )
+    streams: dict[tuple[str, int], list[tuple[float, int, Segment]]] = {}
+    for index, segment in enumerate(transcript.segments):
+        if segment.speaker == "ivr" or (segment.flags and any(flag in segment.flags for flag in _UNHEARD)):
+            continue
+        key = (segment.speaker, segment.channel)
+        if key in streams:
+            streams[key].append((segment.start, index, segment))
+        else:
+            streams[key] = [(segment.start, index, segment)]
     parts: list[str] = []
-    places: list[Place] = []
-    last: tuple[str, int] | None = None
-    end = 0.0
-    for speaker, channel, start, index in order:
-        segment = transcript.segments[index]
-        text = text_of(segment)
-        if "\x1d" in text or "\x1e" in text:
-            text = text.replace("\x1d", " ").replace("\x1e", " ")
-        if last is not None:
-            parts.append(SEGMENT_MARK if last == (speaker, channel) and start - end <= PAUSE else BREAK_MARK)
-        parts.append(text)
-        places.append(Place(index, segment.speaker))
-        last, end = (speaker, channel), segment.end
-    return "".join(parts), places
+    order: list[int] = []
+    runs: list[tuple[Speaker, int]] = []
+    for key in sorted(streams):
+        stream = streams[key]
+        stream.sort(key=lambda entry: entry[:2])
+        end = float("-inf")
+        for start, index, segment in stream:
+            parts.append(SEGMENT_MARK if start - end <= PAUSE else BREAK_MARK)
+            parts.append(text_of(segment) if segment.words else segment.text)
+            order.append(index)
+            end = segment.end
+        runs.append((stream[0][2].speaker, len(stream)))
+    text = "".join(parts[1:])
+    if text.count("\x1e") + text.count("\x1d") != len(order) - 1:
+        clean = [re.sub("[\x1d\x1e]", " ", part) if number % 2 else part for number, part in enumerate(parts)]
+        text = "".join(clean[1:])
+    return text, order, runs
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Where a match is in the transcript: times, quote, and the text between its words."""
+    """Where a match is in the transcript: times, quote, the first word's segment."""
 
     start: float
     end: float
     quote: str
+    segment: int
     probability: float
     asked: bool
     """The sentence of the match ends with a question mark."""
@@ -106,88 +75,146 @@ class Evidence:
     """A sentence ends inside the match."""
 
 
-_SENTENCE_END = re.compile(r"[.!?;](?=\s|$)")
+class Stream:
+    """One transcript's words as symbols: ``kept`` (16 bit each) without hesitations and repeated words, ``data`` and
+    ``text`` the same as bytes and characters."""
 
+    def __init__(self, table: WordTable, transcript: Transcript) -> None:
+        import numpy as np
 
-class Locator:
-    """From words of the stream back to one transcript's segments, words and times."""
-
-    def __init__(self, transcript: Transcript) -> None:
         self._segments = transcript.segments
-        self._texts: dict[int, tuple[str, list[tuple[int, int]]]] = {}
-        self._word_of: dict[int, list[int]] = {}
+        laid_out, self._order, self._runs = lay_out(transcript)
+        self._written, clean = normalised(laid_out)
+        words = table.read(clean)
+        raw = words.symbols
+        self._words = words
+        self._joins = np.flatnonzero(raw == ord(JOIN)) if len(raw) > len(words.starts) else raw[:0]
+        self._marks = np.flatnonzero((raw == ord(SEGMENT)) | (raw == ord(BREAK)))
+        index = np.flatnonzero(raw > ord(SEGMENT))
+        kept = raw[index]
+        for length in (1, 2, 3):
+            stays = _once(np, kept, length)
+            if stays is not None:
+                kept, index = kept[stays], index[stays]
+        self._index = index
+        self.kept: Any = kept
+        self._text: str | None = None
+        self._spoken: dict[int, list[int]] = {}
 
-    def _read(self, index: int) -> tuple[str, list[tuple[int, int]]]:
-        found = self._texts.get(index)
-        if found is None:
-            text = unicodedata.normalize("NFC", text_of(self._segments[index]))
-            found = self._texts[index] = (text, words_of(text))
+    def __len__(self) -> int:
+        return len(self._index)
+
+    @property
+    def text(self) -> str:
+        """One character per word that counts."""
+        if self._text is None:
+            self._text = self.kept.tobytes().decode("utf-16-le")
+        return self._text
+
+    def runs(self) -> list[tuple[Speaker, int]]:
+        """Each speaker in turn, with the end of what they say in :attr:`text`."""
+        runs: list[tuple[Speaker, int]] = []
+        segments = 0
+        for speaker, count in self._runs:
+            segments += count
+            last = segments == len(self._order)
+            runs.append((speaker, len(self) + 1 if last else int(self._index.searchsorted(self._marks[segments - 1]))))
+        return runs
+
+    def _place(self, position: int) -> tuple[int, int]:
+        """Of a word of :attr:`text`: its number among all words, and its segment's number in the stream."""
+        raw = int(self._index[position])
+        joins = int(self._joins.searchsorted(raw)) if len(self._joins) else 0
+        return raw - 2 * joins, int(self._marks.searchsorted(raw))
+
+    def evidence(self, start: int, end: int) -> Evidence:
+        """Where the words from ``start`` to before ``end`` of :attr:`text` are."""
+        first, first_number = self._place(start)
+        last, last_number = self._place(end - 1)
+        begins, ends = int(self._words.starts[first]), int(self._words.ends[last])
+        said = self._written[begins:ends]
+        after = _SENTENCE_END.search(self._written, ends, ends + 300)
+        first_segment = self._segments[self._order[first_number]]
+        last_segment = self._segments[self._order[last_number]]
+        if first_segment.words and last_segment.words:
+            spoken = self._spoken_words(first_number, first, last_number, last)
+            times = spoken[0].start, spoken[-1].end
+            probability = sum(word.probability for word in spoken) / len(spoken)
+        else:
+            times = self._share(first_number, begins), self._share(last_number, ends)
+            probability = 1.0
+        return Evidence(
+            start=times[0],
+            end=times[1],
+            quote=_MARKS.sub(" ", said),
+            segment=self._order[first_number],
+            probability=probability,
+            asked=after is not None and after[0] == "?",
+            cut=_SENTENCE_END.search(said) is not None,
+        )
+
+    def time(self, position: int) -> tuple[float, float]:
+        """When a word of :attr:`text` was said: its own time, or its share of the segment's."""
+        found = self.evidence(position, position + 1)
+        return found.start, found.end
+
+    def cut(self, start: int, end: int) -> bool:
+        """Whether a sentence ends between two words of :attr:`text`."""
+        first, _ = self._place(start)
+        last, _ = self._place(end)
+        between = self._written[int(self._words.ends[first]) : int(self._words.starts[last])]
+        return _SENTENCE_END.search(between) is not None
+
+    def _bounds(self, number: int) -> tuple[int, int]:
+        """The first word of a segment and the word after its last, among all words."""
+        marks, joins = self._marks, self._joins
+        before = int(marks[number - 1]) if number else -1
+        after = int(marks[number]) if number < len(marks) else len(self._words.symbols)
+        shift = (lambda raw: raw - 2 * int(joins.searchsorted(raw))) if len(joins) else (lambda raw: raw)
+        return shift(before) + 1, shift(after)
+
+    def _share(self, number: int, at: int) -> float:
+        segment = self._segments[self._order[number]]
+        first, after = self._bounds(number)
+        begins, ends = int(self._words.starts[first]), int(self._words.ends[after - 1])
+        share = (at - begins) / max(1, ends - begins)
+        return segment.start + (segment.end - segment.start) * min(1.0, max(0.0, share))
+
+    def _spoken_words(self, first_number: int, first: int, last_number: int, last: int) -> list[Any]:
+        found: list[Any] = []
+        for number in range(first_number, last_number + 1):
+            words = self._segments[self._order[number]].words
+            begins, _ = self._bounds(number)
+            owners = self._owners(number)
+            low = owners[first - begins] if number == first_number else 0
+            high = owners[last - begins] if number == last_number else len(words) - 1
+            found.extend(words[low : high + 1])
         return found
 
-    def _spoken(self, index: int) -> list[int]:
+    def _owners(self, number: int) -> list[int]:
         """For each normalised word of a segment, the index of the recogniser's word it belongs to."""
-        found = self._word_of.get(index)
+        found = self._spoken.get(number)
         if found is None:
             found = []
-            for position, word in enumerate(self._segments[index].words):
-                found.extend([position] * len(words_of(unicodedata.normalize("NFC", word.text))))
-            self._word_of[index] = found
+            for position, word in enumerate(self._segments[self._order[number]].words):
+                _, clean = normalised(_MARKS.sub(" ", word.text))
+                found.extend([position] * len(clean.split()))
+            self._spoken[number] = found
         return found
 
-    def time(self, index: int, word: int) -> tuple[float, float]:
-        """When a normalised word of a segment was said: its own time, or its share of the segment's."""
-        segment = self._segments[index]
-        if segment.words:
-            spoken = segment.words[self._spoken(index)[word]]
-            return spoken.start, spoken.end
-        text, spans = self._read(index)
-        first, last = spans[word]
-        length = max(len(text), 1)
-        seconds = segment.end - segment.start
-        return segment.start + seconds * first / length, segment.start + seconds * last / length
 
-    def evidence(self, pieces: Iterable[tuple[int, int, int]]) -> Evidence:
-        """``pieces``: (segment, first word, last word), in order, of one match."""
-        pieces = list(pieces)
-        quotes: list[str] = []
-        inner = ""
-        probabilities: list[float] = []
-        for number, (index, first, last) in enumerate(pieces):
-            text, spans = self._read(index)
-            start, end = spans[first][0], spans[last][1]
-            quotes.append(text[start:end])
-            inner += text[start : end if number == len(pieces) - 1 else None] + " "
-            probabilities.extend(self._probabilities(index, first, last))
-        first_index, first_word, _ = pieces[0]
-        last_index, _, last_word = pieces[-1]
-        text, spans = self._read(last_index)
-        sentence_end = _SENTENCE_END.search(text, spans[last_word][1])
-        return Evidence(
-            start=self.time(first_index, first_word)[0],
-            end=self.time(last_index, last_word)[1],
-            quote=" ".join(quotes),
-            probability=sum(probabilities) / len(probabilities),
-            asked=sentence_end is not None and sentence_end[0] == "?",
-            cut=_SENTENCE_END.search(inner.rstrip()[:-1]) is not None,
-        )
-
-    def _probabilities(self, index: int, first: int, last: int) -> Iterator[float]:
-        segment = self._segments[index]
-        if not segment.words:
-            yield 1.0
-            return
-        spoken = self._spoken(index)
-        for position in dict.fromkeys(spoken[first : last + 1]):
-            yield segment.words[position].probability
-
-    def broken(self, before: tuple[int, int], after: tuple[int, int]) -> bool:
-        """Whether a sentence ends between two words, each (segment, word)."""
-        text, spans = self._read(before[0])
-        start = spans[before[1]][1]
-        if before[0] == after[0]:
-            return _SENTENCE_END.search(text[start : spans[after[1]][0] + 1]) is not None
-        following, following_spans = self._read(after[0])
-        return (
-            _SENTENCE_END.search(text, start) is not None
-            or _SENTENCE_END.search(following[: following_spans[after[1]][0]]) is not None
-        )
+def _once(np: Any, kept: Any, length: int) -> Any:
+    """Which words stay when "la deuxième la deuxième" is heard as said once; None where nothing is repeated."""
+    if len(kept) < 2 * length:
+        return None
+    same = (kept[:-length] == kept[length:]) & (kept[:-length] > ord(OTHER))
+    run = same
+    for shift in range(1, length):
+        run = run[:-1] & same[shift:]
+    starts = np.flatnonzero(run)
+    if not len(starts):
+        return None
+    stays = np.ones(len(kept), dtype=bool)
+    for shift in range(length):
+        stays[starts + shift] = False
+    return stays

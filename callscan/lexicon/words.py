@@ -1,0 +1,164 @@
+"""Texts to symbols at the speed of memory: all words of a text are hashed and looked up at once.
+
+A Python loop over words costs more than everything else together, so there is none. The hash of every word comes
+out of one running sum over the text's bytes; two tables hold the symbols of words seen before; only new words are
+looked at one by one. A word is recognised by 64 bits of hash; words over 64 bytes are never looked up, which
+keeps out the texts that are made to collide.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from typing import Any
+
+from callscan.lexicon.alphabet import MAX_WORD_LENGTH, OTHER, WordMemory
+
+_TYPOGRAPHIC = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "œ": "½", "Œ": "½", "Ÿ": "ÿ", "…": ".", "–": "-", "—": "-"})
+_BLOCK = 1 << 15
+_PRIME = 0x9E3779B97F4A7C15
+_MIX = 0xD6E8FEB86659FD93
+_FIRST_BITS = 17
+_SECOND_BITS = 14
+_SEVERAL = 0
+"""Stands in the tables for a word of several symbols."""
+
+
+def _table() -> bytes:
+    table = bytearray(b" " * 256)
+    for code in range(256):
+        letter = chr(code)
+        if letter.isalpha() and letter not in "ªº":
+            lowered = letter.lower()
+            table[code] = ord(lowered) if len(lowered) == 1 and ord(lowered) < 256 else code
+        elif letter in "0123456789½":
+            table[code] = code
+    table[0x1D], table[0x1E] = 0x1D, 0x1E
+    return bytes(table)
+
+
+_TABLE = _table()
+
+
+def normalised(text: str) -> tuple[str, bytes]:
+    """The text in NFC, and its lower-case words and spaces, one byte per character: accents stay, punctuation goes."""
+    try:
+        return text, text.encode("latin-1").translate(_TABLE)
+    except UnicodeEncodeError:
+        text = unicodedata.normalize("NFC", text)
+        return text, text.translate(_TYPOGRAPHIC).encode("latin-1", "replace").translate(_TABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The words of a text: ``symbols`` (16 bit; a word of several has JOIN between them), where each word starts and
+    ends in the text (characters)."""
+
+    symbols: Any
+    starts: Any
+    ends: Any
+
+
+class WordTable:
+    """Symbols of words by their hash, for one alphabet. Not for use by two threads at once."""
+
+    def __init__(self, memory: WordMemory) -> None:
+        import numpy as np
+
+        self._np = np
+        self._memory = memory
+        powers = np.empty(_BLOCK + 2, dtype=np.uint64)
+        inverse = np.empty(_BLOCK + 2, dtype=np.uint64)
+        powers[0] = inverse[0] = 1
+        with np.errstate(over="ignore"):
+            powers[1:] = np.cumprod(np.full(_BLOCK + 1, _PRIME, dtype=np.uint64))
+            inverse[1:] = np.cumprod(np.full(_BLOCK + 1, pow(_PRIME, -1, 1 << 64), dtype=np.uint64))
+        self._powers, self._inverse = powers, inverse
+        self._mix = np.uint64(_MIX)
+        self._keys = [np.zeros(1 << bits, dtype=np.uint64) for bits in (_FIRST_BITS, _SECOND_BITS)]
+        self._values = [np.zeros(1 << bits, dtype=np.uint16) for bits in (_FIRST_BITS, _SECOND_BITS)]
+        self._shifts = [np.uint64(64 - _FIRST_BITS), np.uint64(64 - _FIRST_BITS - _SECOND_BITS)]
+        self._mask = np.uint64((1 << _SECOND_BITS) - 1)
+
+    def read(self, data: bytes) -> Words:
+        """The words of a normalised text."""
+        np = self._np
+        if len(data) <= _BLOCK:
+            return self._read_block(data, 0)
+        parts: list[Words] = []
+        start = 0
+        while start < len(data):
+            end = min(len(data), start + _BLOCK)
+            if end < len(data):
+                cut = data.rfind(b" ", start, end)
+                if cut < 0:
+                    # One word longer than a block: it is nothing that a pattern asks for, and counts as one word.
+                    cut = data.find(b" ", end)
+                    cut = len(data) if cut < 0 else cut
+                    known = np.array([ord(OTHER)], dtype=np.uint16)
+                    parts.append(Words(known, np.array([start]), np.array([cut])))
+                    start = cut + 1
+                    continue
+                end = cut
+            parts.append(self._read_block(data[start:end], start))
+            start = end + 1
+        return Words(
+            np.concatenate([part.symbols for part in parts]),
+            np.concatenate([part.starts for part in parts]),
+            np.concatenate([part.ends for part in parts]),
+        )
+
+    def _read_block(self, data: bytes, offset: int) -> Words:
+        np = self._np
+        padded = np.frombuffer(b" " + data + b" ", dtype=np.uint8)
+        space = padded == 32
+        edges = np.flatnonzero(space[1:] != space[:-1])
+        starts, ends = edges[::2], edges[1::2]
+        sums = np.empty(len(data) + 1, dtype=np.uint64)
+        sums[0] = 0
+        np.cumsum(padded[1:-1] * self._powers[: len(data)], out=sums[1:])
+        hashes = (sums[ends] - sums[starts]) * self._inverse[starts]
+        mixed = hashes * self._mix
+        slots = (mixed >> self._shifts[0]).astype(np.int64)
+        symbols = self._values[0][slots]
+        missing = np.flatnonzero(self._keys[0][slots] != hashes)
+        if len(missing):
+            self._look_up(data, starts, ends, hashes, mixed, symbols, missing)
+        several = np.flatnonzero(symbols == _SEVERAL)
+        if len(several):
+            symbols = self._spread(data, starts, ends, symbols, several)
+        return Words(symbols, starts + offset, ends + offset)
+
+    def _look_up(
+        self, data: bytes, starts: Any, ends: Any, hashes: Any, mixed: Any, symbols: Any, missing: Any
+    ) -> None:
+        np = self._np
+        slots = ((mixed[missing] >> self._shifts[1]) & self._mask).astype(np.int64)
+        symbols[missing] = self._values[1][slots]
+        for place in missing[self._keys[1][slots] != hashes[missing]].tolist():
+            word = data[starts[place] : ends[place]]
+            found = OTHER.encode("utf-16-le") if len(word) > MAX_WORD_LENGTH else self._memory[word]
+            value = int.from_bytes(found, "little") if len(found) == 2 else _SEVERAL
+            symbols[place] = value
+            if len(word) <= MAX_WORD_LENGTH:
+                self._keep(int(hashes[place]), int(mixed[place]), value)
+
+    def _keep(self, hashed: int, mixed: int, value: int) -> None:
+        slot = mixed >> int(self._shifts[0])
+        table = 0
+        if self._keys[0][slot] not in (0, hashed):
+            # Taken by another word, which is as likely to come again: this one goes to the second table.
+            table, slot = 1, (mixed >> int(self._shifts[1])) & int(self._mask)
+        self._keys[table][slot] = hashed
+        self._values[table][slot] = value
+
+    def _spread(self, data: bytes, starts: Any, ends: Any, symbols: Any, several: Any) -> Any:
+        np = self._np
+        pieces: list[Any] = []
+        last = 0
+        for place in several.tolist():
+            pieces.append(symbols[last:place])
+            pieces.append(np.frombuffer(self._memory[data[starts[place] : ends[place]]], dtype="<u2"))
+            last = place + 1
+        pieces.append(symbols[last:])
+        return np.concatenate(pieces)
