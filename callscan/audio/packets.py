@@ -6,6 +6,7 @@ time is told from the missing bytes, at the rate of those that could be decoded.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -76,13 +77,12 @@ class Packets:
                     self._good_seconds += frame.samples / frame.sample_rate
                 damage, self.pending = self.pending, None
                 yield frame, damage
-            if decoded:
-                self._good_bytes += packet.size
-            if self._position is not None:
-                self._position += packet.size
+            if not self.timed:
+                self._good_bytes += packet.size if decoded else 0
+                self._position = None if self._position is None else self._position + packet.size
 
     def _packets(self) -> Iterator[Any]:
-        packets, failures, last = self._container.demux(self._stream), 0, None
+        packets, failures, last, expected = self._container.demux(self._stream), 0, None, sys.maxsize
         while True:
             try:
                 packet = next(packets, None)
@@ -97,11 +97,15 @@ class Packets:
                 continue
             if packet is None:
                 return
-            if packet.size:
+            size = packet.size
+            if size:
+                position = packet.pos
                 if self._position is None:
-                    self._position = packet.pos
-                if last is not None and last.pos and packet.pos and packet.pos > last.pos + last.size + _FRAMING:
-                    self.pending = self.pending or Damage()  # if there is a gap in time too, something was lost
+                    self._position = position
+                if position is not None:
+                    if position > expected:
+                        self.pending = self.pending or Damage()  # if there is a gap in time too, something was lost
+                    expected = position + size + _FRAMING
                 last = packet
             elif last is not None:
                 self.cut = self._is_cut(last)

@@ -46,7 +46,7 @@ class Timeline:
         self._gapless = gapless
         self._resampler: AudioResampler | None = None
         self._fifo = AudioFifo()
-        self._form: tuple[str, str, int] | None = None
+        self._rate = self._channels = 0
         self._clock = 0.0  # handed on so far, silence included
         self._zero: float | None = None  # the time stamp at which the clock started
         self.decoded = 0.0
@@ -60,12 +60,11 @@ class Timeline:
         Raises:
             TooLong: the spool is full.
         """
-        rate, samples, layout = frame.sample_rate, frame.samples, frame.layout
-        form = (frame.format.name, layout.name, rate)
-        if form != self._form:
-            self._allowed(rate, layout.nb_channels)
+        rate, samples, channels = frame.sample_rate, frame.samples, frame.layout.nb_channels
+        if rate != self._rate or channels != self._channels:  # the queue would take it for granted
+            self._allowed(rate, channels)
             self.finish()
-            self._form = form
+            self._rate, self._channels = rate, channels
         if damage is not None or self._timed:
             gap = self._gap(frame.time, damage or Damage())
             if gap > 0:
@@ -74,7 +73,11 @@ class Timeline:
         self._clock += lasts
         self.decoded += lasts
         frame.pts = None
-        self._fifo.write(frame)
+        try:
+            self._fifo.write(frame)
+        except ValueError:  # samples of another type than those that wait
+            self.finish()
+            self._fifo.write(frame)
         if self._fifo.samples >= _BATCH:
             self._resample(self._fifo.read())
 
