@@ -77,7 +77,8 @@ class Ray:
     """The cluster. Without an address, and with one worker, no Ray is started at all."""
 
     address: str = ""
-    """``auto`` for the cluster this machine belongs to, or its address; empty for this machine alone."""
+    """``auto`` for the cluster this machine belongs to, or its address. Empty for this machine alone; ``local``
+    likewise, but with even a single worker in a process of its own: a call that kills it takes nothing else along."""
     workers: int = 1
     gpus_per_worker: float = 0.0
     """GPUs of one worker; a fraction lets several share one."""

@@ -37,7 +37,9 @@ def scan(
         str | None, typer.Option(metavar="calls.csv", help="Table joined by call id or file name.")
     ] = None,
     workers: Annotated[int | None, typer.Option(metavar="N", help="Workers; more than one takes Ray.")] = None,
-    ray: Annotated[str | None, typer.Option(metavar="auto|ADDRESS", help="Ray cluster to run on.")] = None,
+    ray: Annotated[
+        str | None, typer.Option(metavar="auto|ADDRESS", help="Ray cluster to run on; 'local' starts one.")
+    ] = None,
     config: Annotated[str | None, typer.Option(metavar="FILE.toml", help="Settings; options here go first.")] = None,
     max_failures: Annotated[
         int | None, typer.Option(metavar="N", help="Exit with 1 when more calls than this are quarantined.")

@@ -68,7 +68,7 @@ def _connected(options: config.Ray) -> Iterator[None]:
         yield
         return
     quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
-    if options.address:
+    if options.address not in ("", "local"):
         arguments = {"address": options.address, **quiet}
     else:
         # Ray asks for a token on a cluster that it starts; this one dies with the run instead of lying in ~/.ray.
