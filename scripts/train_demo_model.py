@@ -18,7 +18,7 @@ import torch.nn.functional as F  # noqa: N812 - its name everywhere
 
 from demo import batches, corpus
 from demo.batches import Stage
-from demo.export import export
+from demo.export import export, export_openai
 from demo.heads import choose_heads
 from demo.network import DECODER_LAYERS, HEADS, Whisperling
 
@@ -128,6 +128,7 @@ def main() -> None:
         train(stage, net, data, tokens, options.seed, options.work / f"{stage.name}.pt")
     every = [(layer, head) for layer in range(DECODER_LAYERS) for head in range(HEADS)]
     export(net.state_dict(), tokens, options.out, every)
+    export_openai(net.state_dict(), tokens, options.work / "openai.pt")  # for scripts/bench_peers.py
     print("word times from heads {}, off by {:.3f} s in the median".format(*choose_heads(options.out, options.seed)))
 
 
