@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping
 
 from callscan.errors import ConfigError
 from callscan.lexicon.alphabet import Alphabet
-from callscan.lexicon.candidates import needed
 from callscan.lexicon.lexicon import Lexicon
 from callscan.lexicon.pattern import Alt, Fused, Gap, Near, Node, Opt, PatternError, Said, Seq, Shape, parse
-from callscan.lexicon.program import Program, features, leaves, span, work
+from callscan.lexicon.program import features, leaves, span, work
 
 
 def wrong_examples(lexicon: Lexicon) -> list[ConfigError]:
@@ -46,8 +45,6 @@ def explained(lexicon: Lexicon, text: str, language: str) -> str:
         asked = list(features(leaf, alphabet))
         alphabet.ask((f for f, _ in asked), ((s, f) for f, s in asked if s))
     alphabet.freeze()
-    program = Program(alphabet)
-    rarest = needed(pattern.node, program)
     fewest, most = span(pattern.node)
     names = {id(node): name for name, node in lexicon.sources(language).classes.items()}
     lines = list(_tree(pattern.node, alphabet, names, 0))
@@ -55,8 +52,6 @@ def explained(lexicon: Lexicon, text: str, language: str) -> str:
     for node, reach in pattern.unless:
         lines.append(f"not where this is found within {reach} words:")
         lines.extend(_tree(node, alphabet, names, 1))
-    share = program.share(rarest[0]) * 1000
-    lines.append(f"looked for where {len(rarest[0])} symbols stand that are about {share:.3g} of 1000 words")
     return "\n".join(lines)
 
 

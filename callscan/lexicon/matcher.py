@@ -15,7 +15,7 @@ from typing import Any
 from callscan.lexicon.alphabet import Alphabet, Language, WordMemory
 from callscan.lexicon.candidates import Candidates
 from callscan.lexicon.pattern import Near, Pattern
-from callscan.lexicon.program import Program, compiled, features, has_gap, leaves, span
+from callscan.lexicon.program import Program, compiled, features, has_gap, leaves
 from callscan.lexicon.stream import Stream
 from callscan.lexicon.words import WordTable
 from callscan.records import Hit, Speaker, Transcript
@@ -75,12 +75,12 @@ class IssueRules:
 class _Compiled:
     """A rule and its expressions, which are made when some text first calls for them."""
 
-    __slots__ = ("_program", "_stop", "gaps", "near_seconds", "rule", "search", "strict", "unless", "width")
+    __slots__ = ("_program", "_stop", "gaps", "near_seconds", "rule", "search", "speaker", "strict", "unless")
 
     def __init__(self, rule: Rule, program: Program, stop: str) -> None:
         node = rule.pattern.node
         self.rule = rule
-        self.width = span(node)[1]
+        self.speaker = rule.speaker
         self.gaps = has_gap(node)
         self.near_seconds = node.seconds if isinstance(node, Near) else None
         self._program = program
@@ -188,24 +188,23 @@ class Matcher:
         text = ""
         runs: list[tuple[Speaker, int]] = []
         run = 0
-        for place, numbers in self._candidates.find(stream.kept):
+        rules = self._rules
+        for place, number, before, ahead in self._candidates.find(stream.kept):
             if not runs:
                 text, runs = stream.text, stream.runs()
             while place >= runs[run][1]:
                 run += 1
-            speaker = runs[run][0]
-            for number in numbers:
-                one = self._rules[number]
-                wanted = one.rule.speaker
-                if wanted is not None and wanted != speaker and speaker != "unknown":
-                    continue
-                low = place - one.width
-                hit = one.search(text, low if low > 0 else 0, place + one.width)
-                if hit is not None:
-                    start, end = hit.span()
-                    key = (number, start, end)
-                    if key not in found and not _ruled_out(one, text, start, end):
-                        found[key] = _as_found(one, text, hit)
+            one = rules[number]
+            wanted = one.speaker
+            if wanted is not None and wanted != runs[run][0] and runs[run][0] != "unknown":
+                continue
+            low = place - before
+            hit = one.search(text, low if low > 0 else 0, place + ahead)
+            if hit is not None:
+                start, end = hit.span()
+                key = (number, start, end)
+                if key not in found and not _ruled_out(one, text, start, end):
+                    found[key] = _as_found(one, text, hit)
         return list(found.values())
 
     def _hits(self, transcript: Transcript, stream: Stream, found: list[_Found]) -> list[Hit]:

@@ -6,16 +6,18 @@ This look needs the text alone, and whatever the times turn out to be, every hit
 
 from __future__ import annotations
 
-from callscan.lexicon.matcher import Matcher, _Stream
-from callscan.lexicon.stream import lay_out
+from callscan.lexicon.matcher import Matcher
+from callscan.lexicon.stream import Stream
 from callscan.records import Transcript
 
 
 def touched(matcher: Matcher, transcript: Transcript) -> frozenset[int]:
-    """Indices of the segments in which some pattern's words stand, exceptions, times and flags not yet looked at."""
-    text, places = lay_out(transcript)
-    if not places:
-        return frozenset()
-    stream = _Stream(matcher._memory, text, places)
-    found = matcher._search(stream)
-    return frozenset(stream.segment(position) for one in found for position in range(one.start, one.end))
+    """Indices of the segments in which some pattern's words stand, exceptions, times and flags not yet looked at,
+    and of those between them."""
+    stream = Stream(matcher._table, transcript)
+    found = matcher._search(stream) if len(stream) else []
+    touched: set[int] = set()
+    for one in found:
+        first, last = stream._place(one.start)[1], stream._place(one.end - 1)[1]
+        touched.update(stream._order[first : last + 1])
+    return frozenset(touched)
