@@ -6,7 +6,6 @@ import hashlib
 import io
 import os
 import re
-import shutil
 import stat
 import tempfile
 from pathlib import Path
@@ -17,6 +16,9 @@ from callscan.errors import RecordingError
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _BLOCK = 1 << 20
+
+LARGEST = 64 << 30
+"""Bytes; twelve hours of eight channels take less in any format. A sparse file may claim a million times more."""
 
 
 def is_url(uri: str) -> bool:
@@ -50,7 +52,7 @@ def open_recording(uri: str) -> BinaryIO:
     pipe would wait for ever and opening a device may do something.
 
     Raises:
-        RecordingError: ``not_a_file`` or ``unreadable``.
+        RecordingError: ``not_a_file``, ``unreadable``, or ``implausible`` where it is larger than :data:`LARGEST`.
     """
     path = local_path(uri)
     return _fetch(uri) if path is None else _open_local(path)
@@ -61,7 +63,9 @@ def _open_local(path: bytes) -> BinaryIO:
         _demand_regular(os.stat(path))  # noqa: PTH116 - the path is bytes
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
         try:
-            _demand_regular(os.fstat(descriptor))
+            status = os.fstat(descriptor)
+            _demand_regular(status)
+            _demand_small(status.st_size)
             return os.fdopen(descriptor, "rb", buffering=0)
         except BaseException:
             os.close(descriptor)
@@ -75,6 +79,11 @@ def _open_local(path: bytes) -> BinaryIO:
 def _demand_regular(status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise RecordingError("not_a_file", f"this is {kind_of(status.st_mode)}, not a file")
+
+
+def _demand_small(size: int) -> None:
+    if size > LARGEST:
+        raise RecordingError("implausible", f"the file has {size >> 30} GiB", "No recording is that large.")
 
 
 def kind_of(mode: int) -> str:
@@ -96,9 +105,14 @@ def _fetch(url: str) -> BinaryIO:
     copy = tempfile.TemporaryFile(prefix="callscan-")  # noqa: SIM115 - handed to the caller
     try:
         with fsspec.open(url, "rb") as remote:
-            shutil.copyfileobj(remote, copy, _BLOCK)
+            while block := remote.read(_BLOCK):
+                _demand_small(copy.tell() + len(block))
+                copy.write(block)
         copy.flush()
         copy.seek(0)
+    except RecordingError:
+        copy.close()
+        raise
     except Exception as error:  # every store raises errors of its own
         copy.close()
         raise RecordingError(

@@ -327,6 +327,7 @@ def _hostile_cases() -> list[Case]:
     return [
         *cases,
         Case("hostile", "10 hours in a small FLAC", _file("call.flac", flac_bomb), "quarantined", "implausible", None),
+        Case("hostile", "a terabyte of nothing", _sparse, "quarantined", "implausible", None),
         Case("hostile", "pipe", _pipe, "quarantined", "not_a_file", None),
         Case("hostile", "device", lambda folder: Path("/dev/zero"), "quarantined", "not_a_file", None),
         Case("hostile", "socket", _socket, "quarantined", "not_a_file", None),
@@ -351,6 +352,12 @@ def outward_mp4() -> bytes:
     data[at + 4 : at + 8] = bytes(4)  # no longer "in this file"
     data[at + 8 : at + 8] = url
     return bytes(data)
+
+
+def _sparse(folder: Path) -> Path:
+    path = makers.write(folder / "call.wav", stereo_wav())
+    os.truncate(path, 1 << 40)
+    return path
 
 
 def _pipe(folder: Path) -> Path:

@@ -25,10 +25,10 @@ def call(tmp_path: Path) -> Path:
     return makers.write(tmp_path / "call.wav", makers.wav(makers.stereo(2)))
 
 
-@pytest.fixture
-def endless(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def endless(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Ten hours, which take seconds to decode."""
-    return makers.write(tmp_path / "endless.flac", makers.flac(36_000))
+    return makers.write(tmp_path_factory.mktemp("endless") / "endless.flac", makers.flac(36_000))
 
 
 UNBOUNDED = DecodeLimits(expansion=1e9, duration=1e6)
