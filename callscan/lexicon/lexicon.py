@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from callscan.errors import ConfigError
 from callscan.lexicon.alphabet import Language
@@ -13,6 +14,8 @@ from callscan.lexicon.matcher import Matcher
 from callscan.records import Hit, Segment, Speaker, Transcript
 
 DEFAULT_LANGUAGE = "fr"
+BATCH = 100_000
+"""Characters that :meth:`Lexicon.match_many` takes together."""
 
 
 def builtin_lexicons() -> Path:
@@ -40,6 +43,10 @@ class Lexicon:
     def __init__(self, sources: Mapping[str, Sources]) -> None:
         self._sources = dict(sources)
         self._matchers: dict[str, Matcher] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What another process needs to make its own matchers."""
+        return {"_sources": self._sources, "_matchers": {}}
 
     @classmethod
     def load(cls, paths: Sequence[Path] = ()) -> Lexicon:
@@ -107,13 +114,20 @@ class Lexicon:
 
     def match(self, transcript: Transcript) -> tuple[Hit, ...]:
         """All hits of one call, by start time; flagged ones included."""
-        return self.matcher(transcript.language).match(transcript)
+        return self.matcher(transcript.language).match([transcript])[0]
 
-    def touched(self, transcript: Transcript) -> frozenset[int]:
-        """Segments that a hit could be in, judged by the text alone: every segment of every hit, and some more."""
-        from callscan.lexicon.touch import touched
-
-        return touched(self.matcher(transcript.language), transcript)
+    def match_many(self, transcripts: Iterable[Transcript]) -> Iterator[tuple[Hit, ...]]:
+        """The hits of each call, in order: the same as :meth:`match`, a few times faster for short calls."""
+        batch: list[Transcript] = []
+        size = 0
+        for transcript in transcripts:
+            if batch and (size > BATCH or self._code(transcript.language) != self._code(batch[0].language)):
+                yield from self.matcher(batch[0].language).match(batch)
+                batch, size = [], 0
+            batch.append(transcript)
+            size += sum(len(segment.text) for segment in transcript.segments)
+        if batch:
+            yield from self.matcher(batch[0].language).match(batch)
 
     def match_text(self, text: str, speaker: Speaker = "unknown", language: str = DEFAULT_LANGUAGE) -> tuple[Hit, ...]:
         """All hits in a text of no recording; times are positions in it, 0 to 1."""

@@ -175,13 +175,18 @@ class Matcher:
 
     # -- running
 
-    def match(self, transcript: Transcript) -> tuple[Hit, ...]:
-        """All hits in one transcript, by start time."""
-        stream = Stream(self._table, transcript)
+    def match(self, transcripts: Sequence[Transcript]) -> list[tuple[Hit, ...]]:
+        """All hits of each call, by start time; some calls together cost less than each by itself."""
+        stream = Stream(self._table, transcripts)
         found = self._search(stream) if len(stream) else []
-        if not found:
-            return ()
-        return tuple(sorted(self._hits(transcript, stream, found), key=lambda hit: (hit.start, hit.issue, hit.end)))
+        by_call: dict[int, list[_Found]] = {}
+        for one in found:
+            by_call.setdefault(stream.call(one.start), []).append(one)
+        results: list[tuple[Hit, ...]] = [()] * len(transcripts)
+        for call, ones in by_call.items():
+            hits = self._hits(transcripts[call], stream, ones)
+            results[call] = tuple(sorted(hits, key=lambda hit: (hit.start, hit.issue, hit.end)))
+        return results
 
     def _search(self, stream: Stream) -> list[_Found]:
         found: dict[tuple[int, int, int], _Found] = {}
@@ -265,7 +270,7 @@ class Matcher:
                 return None
         if not _in_window(rule, evidence.start, transcript):
             return None
-        speaker = transcript.segments[evidence.segment].speaker
+        speaker = evidence.speaker
         return Hit(
             issue=rule.issue,
             pattern=rule.pattern.text,

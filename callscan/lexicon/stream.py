@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from callscan.lexicon.alphabet import BREAK, JOIN, OTHER, SEGMENT
 from callscan.lexicon.words import WordTable, normalised
-from callscan.records import Segment, Speaker, Transcript
+from callscan.records import Segment, Speaker, Transcript, Word
 
 SEGMENT_MARK = " \x1e "
 BREAK_MARK = " \x1d "
 PAUSE = 5.0
 """Seconds of one speaker's silence over which no pattern reaches."""
-_UNHEARD = ("phantom", "loop")
+UNHEARD = frozenset({"phantom", "loop"})
 _SENTENCE_END = re.compile(r"[.!?;](?=\s|$)")
+_MARK = re.compile("[\x1d\x1e]")
 _MARKS = re.compile(r"\s*[\x1d\x1e]\s*")
 
 
@@ -24,50 +27,61 @@ def text_of(segment: Segment) -> str:
     return " ".join([word.text for word in segment.words]) if segment.words else segment.text
 
 
-def lay_out(transcript: Transcript) -> tuple[str, list[int], list[tuple[Speaker, int]]]:
-    """The stream's text, the segments it is made of, and the speakers in turn with how many segments they have.
+@dataclass(slots=True)
+class Layout:
+    """The text of a stream and what it is made of, in order: segments, with their call and their index in it, and
+    runs of one speaker in one call with how many segments they have."""
 
-    Speaker by speaker, each in order of time. Announcements, phantoms and loops are left out. Marks stand between
-    segments: one that patterns reach over where the same speaker goes on, one that they do not reach over after a
-    pause or between speakers.
+    text: str
+    segments: list[Segment]
+    calls: list[int]
+    indices: list[int]
+    runs: list[tuple[Speaker, int]]
+
+
+def lay_out(transcripts: Sequence[Transcript]) -> Layout:
+    """One stream out of some calls: call by call, speaker by speaker, each in order of time.
+
+    Announcements, phantoms and loops are left out. Marks stand between segments: one that patterns reach over
+    where the same speaker goes on, one that they do not reach over after a pause, between speakers and between calls.
     """
-    streams: dict[tuple[str, int], list[tuple[float, int, Segment]]] = {}
-    for index, segment in enumerate(transcript.segments):
-        if segment.speaker == "ivr" or (segment.flags and any(flag in segment.flags for flag in _UNHEARD)):
-            continue
-        key = (segment.speaker, segment.channel)
-        if key in streams:
-            streams[key].append((segment.start, index, segment))
-        else:
-            streams[key] = [(segment.start, index, segment)]
     parts: list[str] = []
-    order: list[int] = []
-    runs: list[tuple[Speaker, int]] = []
-    for key in sorted(streams):
-        stream = streams[key]
-        stream.sort(key=lambda entry: entry[:2])
-        end = float("-inf")
-        for start, index, segment in stream:
-            parts.append(SEGMENT_MARK if start - end <= PAUSE else BREAK_MARK)
-            parts.append(text_of(segment) if segment.words else segment.text)
-            order.append(index)
-            end = segment.end
-        runs.append((stream[0][2].speaker, len(stream)))
-    text = "".join(parts[1:])
-    if text.count("\x1e") + text.count("\x1d") != len(order) - 1:
-        clean = [re.sub("[\x1d\x1e]", " ", part) if number % 2 else part for number, part in enumerate(parts)]
-        text = "".join(clean[1:])
-    return text, order, runs
+    layout = Layout("", [], [], [], [])
+    for call, transcript in enumerate(transcripts):
+        segments = transcript.segments
+        streams: dict[tuple[Speaker, int], list[int]] = {}
+        for index, segment in enumerate(segments):
+            if segment.speaker == "ivr" or (segment.flags and not UNHEARD.isdisjoint(segment.flags)):
+                continue
+            streams.setdefault((segment.speaker, segment.channel), []).append(index)
+        for key in sorted(streams):
+            indices = sorted(streams[key], key=lambda index: segments[index].start)
+            end = float("-inf")
+            for index in indices:
+                segment = segments[index]
+                parts.append(SEGMENT_MARK if segment.start - end <= PAUSE else BREAK_MARK)
+                parts.append(text_of(segment) if segment.words else segment.text)
+                layout.segments.append(segment)
+                end = segment.end
+            layout.indices.extend(indices)
+            layout.calls.extend([call] * len(indices))
+            layout.runs.append((key[0], len(indices)))
+    layout.text = "".join(parts[1:])
+    if layout.text.count("\x1e") + layout.text.count("\x1d") > len(layout.segments) - 1:
+        clean = [_MARK.sub(" ", part) if number % 2 else part for number, part in enumerate(parts)]
+        layout.text = "".join(clean[1:])
+    return layout
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Where a match is in the transcript: times, quote, the first word's segment."""
+    """Where a match is: the call, times, quote, the first word's segment and its speaker."""
 
     start: float
     end: float
     quote: str
     segment: int
+    speaker: Speaker
     probability: float
     asked: bool
     """The sentence of the match ends with a question mark."""
@@ -76,20 +90,21 @@ class Evidence:
 
 
 class Stream:
-    """One transcript's words as symbols: ``kept`` (16 bit each) without hesitations and repeated words, ``data`` and
-    ``text`` the same as bytes and characters."""
+    """The words of some calls as symbols: ``kept`` (16 bit each) without hesitations and repeated words, and
+    ``text``, the same as characters."""
 
-    def __init__(self, table: WordTable, transcript: Transcript) -> None:
+    def __init__(self, table: WordTable, transcripts: Sequence[Transcript]) -> None:
         import numpy as np
 
-        self._segments = transcript.segments
-        laid_out, self._order, self._runs = lay_out(transcript)
-        self._written, clean = normalised(laid_out)
+        self._layout = lay_out(transcripts)
+        self._written, clean = normalised(self._layout.text)
         words = table.read(clean)
         raw = words.symbols
-        self._words = words
-        self._joins = np.flatnonzero(raw == ord(JOIN)) if len(raw) > len(words.starts) else raw[:0]
-        self._marks = np.flatnonzero((raw == ord(SEGMENT)) | (raw == ord(BREAK)))
+        self._starts, self._ends = words.starts, words.ends
+        self._count = len(raw)
+        marks = np.flatnonzero((raw == ord(SEGMENT)) | (raw == ord(BREAK)))
+        self._marks: list[int] = marks.tolist()
+        self._joins: list[int] = np.flatnonzero(raw == ord(JOIN)).tolist() if len(raw) > len(words.starts) else []
         index = np.flatnonzero(raw > ord(SEGMENT))
         kept = raw[index]
         for length in (1, 2, 3):
@@ -99,7 +114,7 @@ class Stream:
         self._index = index
         self.kept: Any = kept
         self._text: str | None = None
-        self._spoken: dict[int, list[int]] = {}
+        self._owners: dict[int, list[int]] = {}
 
     def __len__(self) -> int:
         return len(self._index)
@@ -115,29 +130,34 @@ class Stream:
         """Each speaker in turn, with the end of what they say in :attr:`text`."""
         runs: list[tuple[Speaker, int]] = []
         segments = 0
-        for speaker, count in self._runs:
+        for speaker, count in self._layout.runs:
             segments += count
-            last = segments == len(self._order)
+            last = segments == len(self._layout.segments)
             runs.append((speaker, len(self) + 1 if last else int(self._index.searchsorted(self._marks[segments - 1]))))
         return runs
+
+    def call(self, position: int) -> int:
+        """Which of the calls a word of :attr:`text` is in."""
+        return self._layout.calls[bisect_left(self._marks, int(self._index[position]))]
 
     def _place(self, position: int) -> tuple[int, int]:
         """Of a word of :attr:`text`: its number among all words, and its segment's number in the stream."""
         raw = int(self._index[position])
-        joins = int(self._joins.searchsorted(raw)) if len(self._joins) else 0
-        return raw - 2 * joins, int(self._marks.searchsorted(raw))
+        return self._word(raw), bisect_left(self._marks, raw)
+
+    def _word(self, raw: int) -> int:
+        return raw - 2 * bisect_left(self._joins, raw) if self._joins else raw
 
     def evidence(self, start: int, end: int) -> Evidence:
         """Where the words from ``start`` to before ``end`` of :attr:`text` are."""
         first, first_number = self._place(start)
         last, last_number = self._place(end - 1)
-        begins, ends = int(self._words.starts[first]), int(self._words.ends[last])
+        begins, ends = int(self._starts[first]), int(self._ends[last])
         said = self._written[begins:ends]
         after = _SENTENCE_END.search(self._written, ends, ends + 300)
-        first_segment = self._segments[self._order[first_number]]
-        last_segment = self._segments[self._order[last_number]]
+        first_segment, last_segment = self._layout.segments[first_number], self._layout.segments[last_number]
         if first_segment.words and last_segment.words:
-            spoken = self._spoken_words(first_number, first, last_number, last)
+            spoken = self._spoken(first_number, first, last_number, last)
             times = spoken[0].start, spoken[-1].end
             probability = sum(word.probability for word in spoken) / len(spoken)
         else:
@@ -146,8 +166,9 @@ class Stream:
         return Evidence(
             start=times[0],
             end=times[1],
-            quote=_MARKS.sub(" ", said),
-            segment=self._order[first_number],
+            quote=_MARKS.sub(" ", said) if first_number != last_number else said,
+            segment=self._layout.indices[first_number],
+            speaker=first_segment.speaker,
             probability=probability,
             asked=after is not None and after[0] == "?",
             cut=_SENTENCE_END.search(said) is not None,
@@ -162,44 +183,43 @@ class Stream:
         """Whether a sentence ends between two words of :attr:`text`."""
         first, _ = self._place(start)
         last, _ = self._place(end)
-        between = self._written[int(self._words.ends[first]) : int(self._words.starts[last])]
+        between = self._written[int(self._ends[first]) : int(self._starts[last])]
         return _SENTENCE_END.search(between) is not None
 
     def _bounds(self, number: int) -> tuple[int, int]:
         """The first word of a segment and the word after its last, among all words."""
-        marks, joins = self._marks, self._joins
-        before = int(marks[number - 1]) if number else -1
-        after = int(marks[number]) if number < len(marks) else len(self._words.symbols)
-        shift = (lambda raw: raw - 2 * int(joins.searchsorted(raw))) if len(joins) else (lambda raw: raw)
-        return shift(before) + 1, shift(after)
+        before = self._word(self._marks[number - 1]) if number else -1
+        after = self._word(self._marks[number] if number < len(self._marks) else self._count)
+        return before + 1, after
 
     def _share(self, number: int, at: int) -> float:
-        segment = self._segments[self._order[number]]
+        segment = self._layout.segments[number]
         first, after = self._bounds(number)
-        begins, ends = int(self._words.starts[first]), int(self._words.ends[after - 1])
+        begins, ends = int(self._starts[first]), int(self._ends[after - 1])
         share = (at - begins) / max(1, ends - begins)
         return segment.start + (segment.end - segment.start) * min(1.0, max(0.0, share))
 
-    def _spoken_words(self, first_number: int, first: int, last_number: int, last: int) -> list[Any]:
-        found: list[Any] = []
+    def _spoken(self, first_number: int, first: int, last_number: int, last: int) -> list[Word]:
+        """The recogniser's words from one normalised word to another."""
+        found: list[Word] = []
         for number in range(first_number, last_number + 1):
-            words = self._segments[self._order[number]].words
+            words = self._layout.segments[number].words
             begins, _ = self._bounds(number)
-            owners = self._owners(number)
+            owners = self._owners_of(number)
             low = owners[first - begins] if number == first_number else 0
             high = owners[last - begins] if number == last_number else len(words) - 1
             found.extend(words[low : high + 1])
         return found
 
-    def _owners(self, number: int) -> list[int]:
+    def _owners_of(self, number: int) -> list[int]:
         """For each normalised word of a segment, the index of the recogniser's word it belongs to."""
-        found = self._spoken.get(number)
+        found = self._owners.get(number)
         if found is None:
             found = []
-            for position, word in enumerate(self._segments[self._order[number]].words):
+            for position, word in enumerate(self._layout.segments[number].words):
                 _, clean = normalised(_MARKS.sub(" ", word.text))
                 found.extend([position] * len(clean.split()))
-            self._spoken[number] = found
+            self._owners[number] = found
         return found
 
 
