@@ -101,6 +101,7 @@ class _File:
                 where=f"{path}:{at}",
             ) from None
         self._used: dict[str, int] = {}
+        self._examples = max(0, self.text.find("[examples]"))
 
     def error(self, message: str, hint: str, key: str = "", column: int = 0) -> ConfigError:
         """An error at the first place of ``key`` (a key, table or quoted string), ``column`` characters into it."""
@@ -113,6 +114,16 @@ class _File:
         at = max(at, 0) + column
         line = self.text.count("\n", 0, at) + 1
         return f"{self.path}:{line}:{at - (self.text.rfind(chr(10), 0, at) + 1) + 1}"
+
+    def where_example(self, text: str) -> str:
+        """The place of an example, each of several equal ones in turn."""
+        for quote in ('"', "'"):
+            key = quote + text + quote
+            at = self.text.find(key, self._used.get(key, self._examples))
+            if at >= 0:
+                self._used[key] = at
+                return self.where(key, 1)
+        return self.where("[examples]")
 
     def where_string(self, text: str, column: int = 0, *, again: bool = False) -> str:
         """The place of a string's content in the file."""
@@ -236,7 +247,7 @@ def _read_issue(file: _File, sources: Sources, language: Language) -> None:
     for key in ("match", "no_match"):
         for text in _strings(file, examples, key):
             sources.examples.append(
-                Example(name, text, key == "match", file.where_string(text, again=True), speaker or "customer")
+                Example(name, text, key == "match", file.where_example(text), speaker or "customer")
             )
 
 

@@ -154,11 +154,11 @@ class Matcher:
             )
             for context in contexts
         ]
-        self._table = WordTable(WordMemory(self.alphabet))
+        self.table = WordTable(WordMemory(self.alphabet))
         self._rules = [
             _Compiled(rule, self.program, self._stop if "negated" in issues[rule.issue].flags else "") for rule in rules
         ]
-        self._candidates = Candidates([rule.pattern.node for rule in rules], self.program)
+        self.candidates = Candidates([rule.pattern.node for rule in rules], self.program)
 
     def _inside(self, context: Context) -> str:
         symbols: set[str] = set()
@@ -177,7 +177,7 @@ class Matcher:
 
     def match(self, transcripts: Sequence[Transcript]) -> list[tuple[Hit, ...]]:
         """All hits of each call, by start time; some calls together cost less than each by itself."""
-        stream = Stream(self._table, transcripts)
+        stream = Stream(self.table, transcripts)
         found = self._search(stream) if len(stream) else []
         by_call: dict[int, list[_Found]] = {}
         for one in found:
@@ -194,7 +194,7 @@ class Matcher:
         runs: list[tuple[Speaker, int]] = []
         run = 0
         rules = self._rules
-        for place, number, before, ahead in self._candidates.find(stream.kept):
+        for place, number, before, ahead in self.candidates.find(stream.kept):
             if not runs:
                 text, runs = stream.text, stream.runs()
             while place >= runs[run][1]:

@@ -126,6 +126,7 @@ class PatternError(Exception):
 
 
 SHAPES = ("digits", "digit_ordinal")
+SILENT = frozenset({"ne", "n"})
 _ELISION = re.compile(r"['’-]")
 
 
@@ -220,7 +221,7 @@ class _Builder:
             "alt": self.alt,
             "seq": self.seq,
             "item": self.item,
-            "word": lambda tree: split_word(str(tree.children[0]), self.dropped),
+            "word": self.word,
             "exact": lambda tree: Said(str(tree.children[0])[1:], exact=True),
             "inflected": lambda tree: Said(str(tree.children[0])[1:-1], inflected=True),
             "named": self.named,
@@ -263,6 +264,14 @@ class _Builder:
         seconds = float(distance[:-1]) if distance.endswith("s") else None
         words = min(MAX_GAP, int(distance[:-1]) * 4) if seconds is not None else self.number(distance, operator)
         return Near(self.need(first), self.need(second), words, name == "BEFORE", seconds)
+
+    def word(self, tree: Any) -> Node | None:
+        token = tree.children[0]
+        if str(token) in self.dropped - SILENT:
+            raise PatternError(
+                f"'{token}' is never listened for", token.start_pos, "hesitations and intensifiers are skipped: leave it out"
+            )
+        return split_word(str(token), self.dropped)
 
     def alt(self, tree: Any) -> Node | None:
         if len(tree.children) == 1:
