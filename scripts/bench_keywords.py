@@ -127,8 +127,9 @@ votre numéro de téléphone c'est toujours le zéro six
 oui c'est toujours celui-là
 est-ce que vous connaissez notre application mobile
 oui je l'utilise de temps en temps pour voir mes contrats
-parfait dans ce cas vous retrouverez tout dedans""".split("\n")
-NAMES = "Lyon Bordeaux Paul Karim Sophie Léa Strasbourg Durand Moreau Fatima Hugo Rennes Chloé Nguyen Garcia".split()
+parfait dans ce cas vous retrouverez tout dedans""".splitlines()
+_NAMES = "Lyon Bordeaux Paul Karim Sophie Léa Strasbourg Durand Moreau Fatima Hugo Rennes Chloé Nguyen Garcia"
+NAMES = _NAMES.split()
 FILLERS = ["euh", "donc", "alors", "bon", "voilà", "enfin", "oui", "ben"]
 HURTS = 1 / 40
 
@@ -246,7 +247,7 @@ def main() -> None:
         plain = len(sample.encode()) / 1e6 / (time.process_time() - before)
         results["pyahocorasick"] = {"megabytes_per_second": round(plain, 1), "hits": count}
         results["ratio_to_pyahocorasick"] = round(rate / plain, 2)
-    short = sample[: 100_000]
+    short = sample[:100_000]
     expression = re.compile("|".join(rf"\b{re.escape(p)}\b" for p in sorted(phrases, key=len, reverse=True)))
     before = time.process_time()
     count = sum(1 for _ in expression.finditer(short))

@@ -49,8 +49,9 @@ def list_(lexicon: Lexicons = None, json_: AsJson = False) -> None:
 
 @app.command()
 def check(
-    paths: Annotated[list[Path] | None, typer.Argument(help="Lexicon files or folders; the built-in ones if left out.")]
-    = None,
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Lexicon files or folders; the built-in ones if left out.")
+    ] = None,
 ) -> None:
     """Check lexicons: the patterns parse, and every example matches, or does not, as it says."""
     from callscan.lexicon import Lexicon

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import typer
 
@@ -17,7 +17,7 @@ def known_speaker(name: str) -> Speaker:
     """A speaker's role by its name; raises UsageError."""
     if name not in SPEAKERS:
         raise UsageError(f"unknown speaker '{name}'", "one of " + ", ".join(SPEAKERS))
-    return cast(Speaker, name)
+    return name
 
 
 def as_record(hit: Hit) -> dict[str, Any]:

@@ -26,12 +26,22 @@ class Language(Protocol):
     dropped: frozenset[str]
     numbers: tuple[str, ...]
     clitics: re.Pattern[str]
-    frequencies: Mapping[str, float]
 
-    def sound(self, word: str) -> str: ...
-    def fold(self, word: str) -> str: ...
-    def inflections(self, word: str) -> tuple[tuple[str, str], ...]: ...
-    def fused(self, first: str, second: str) -> str: ...
+    @property
+    def frequencies(self) -> Mapping[str, float]:
+        """The share of all words (0 to 1) of those said most."""
+
+    def sound(self, word: str) -> str:
+        """A key that words which sound alike share."""
+
+    def fold(self, word: str) -> str:
+        """The word without accents."""
+
+    def inflections(self, word: str) -> tuple[tuple[str, str], ...]:
+        """All forms of a word, each with the spelling that its sound is taken from."""
+
+    def fused(self, first: str, second: str) -> str:
+        """The key of an elided pair heard as one word."""
 
 
 def symbol(index: int) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from callscan.lexicon.alphabet import DROP, MAX_SYMBOLS
-from callscan.lexicon.pattern import Alt, Fused, Gap, Near, Node, Opt, Said, Seq, Shape
+from callscan.lexicon.pattern import Alt, Fused, Gap, Near, Node, Opt, Said, Shape
 from callscan.lexicon.program import Program, span
 
 REACH = 16
@@ -84,7 +84,7 @@ def _merged(inner: Sequence[Way], part: Node, program: Program) -> Part:
 
 @dataclass(frozen=True, slots=True)
 class _Other:
-    """Another word that must be there, from ``first`` to ``last`` words after the rarest (before it, where negative)."""
+    """Another word that must be there, ``first`` to ``last`` words after the rarest (before it, where negative)."""
 
     symbols: Symbols
     first: int
@@ -209,7 +209,7 @@ class Candidates:
             yield (place, *table[entry])
 
     def _nearby(self, rows: Any) -> Any:
-        """(level, row, column): the bits of the 2 ** level words from a row on, which is REACH words before the word."""
+        """(level, row, column): the bits of 2 ** level words from a row on; row 0 is REACH before the first."""
         np = self._np
         count = len(rows)
         near = np.zeros((_LEVELS, count + 2 * REACH + 1, _WORDS), dtype=np.uint64)

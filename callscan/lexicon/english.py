@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
+from types import MappingProxyType
 
 _FREQUENT = {
     "the": 45, "i": 40, "to": 28, "you": 28, "a": 25, "and": 25, "it": 20, "is": 14, "of": 12, "that": 14, "my": 12,
@@ -17,7 +19,8 @@ _NUMBERS = "zero one two three four five six seven eight nine ten eleven twelve 
 _IRREGULAR = {
     "be": "am is are was were been being be", "have": "have has had having", "do": "do does did done doing",
     "go": "go goes went gone going", "get": "get gets got gotten getting", "tell": "tell tells told telling",
-    "say": "say says said saying", "speak": "speak speaks spoke spoken speaking", "give": "give gives gave given giving",
+    "say": "say says said saying", "speak": "speak speaks spoke spoken speaking",
+    "give": "give gives gave given giving",
     "hear": "hear hears heard hearing", "send": "send sends sent sending", "take": "take takes took taken taking",
     "break": "break breaks broke broken breaking", "pay": "pay pays paid paying", "keep": "keep keeps kept keeping",
     "ring": "ring rings rang rung ringing", "leave": "leave leaves left leaving", "put": "put puts putting",
@@ -45,15 +48,18 @@ class English:
     dropped = frozenset(_DROPPED.split())
     numbers = tuple(_NUMBERS.split())
     clitics = re.compile(r"(?!)()()")
-    frequencies = {word: share / 1000 for word, share in _FREQUENT.items()}  # noqa: RUF012
+    frequencies: Mapping[str, float] = MappingProxyType({word: share / 1000 for word, share in _FREQUENT.items()})
 
     def sound(self, word: str) -> str:
+        """A key that words which sound alike share."""
         return word
 
     def fold(self, word: str) -> str:
+        """The word without accents."""
         return word
 
     def inflections(self, word: str) -> tuple[tuple[str, str], ...]:
+        """All forms of a word, each with the spelling that its sound is taken from."""
         return tuple((form, form) for form in _forms(word))
 
     def fused(self, first: str, second: str) -> str:

@@ -40,14 +40,17 @@ class Score:
 
     @property
     def precision(self) -> float | None:
+        """The share of what was found that is right; None where nothing was found."""
         return self.found / (self.found + self.false) if self.found + self.false else None
 
     @property
     def recall(self) -> float | None:
+        """The share of what is there that was found; None where nothing is there."""
         return self.found / (self.found + self.missed) if self.found + self.missed else None
 
     @property
     def f1(self) -> float | None:
+        """The harmonic mean of both; None where nothing is there and nothing was found."""
         counted = 2 * self.found + self.missed + self.false
         return 2 * self.found / counted if counted else None
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from callscan.lexicon import inflect, sounds
 
@@ -51,16 +53,19 @@ class French:
     code = "fr"
     dropped = frozenset(_DROPPED.split())
     numbers = tuple(_NUMBERS.split())
-    frequencies = {word: share / 1000 for word, share in _FREQUENT.items()}
+    frequencies: Mapping[str, float] = MappingProxyType({word: share / 1000 for word, share in _FREQUENT.items()})
     clitics = re.compile(r"(qu|[jcmn]|[stld](?=.{4}))([aeiouyhàâéèêëîïôûü].+|[aày])")
 
     def sound(self, word: str) -> str:
+        """A key that words which sound alike share."""
         return sounds.sound(word)
 
     def fold(self, word: str) -> str:
+        """The word without accents."""
         return sounds.fold(word)
 
     def inflections(self, word: str) -> tuple[tuple[str, str], ...]:
+        """All forms of a word, each with the spelling that its sound is taken from."""
         return tuple((form, inflect.spoken(form, word)) for form in inflect.inflections(word))
 
     def fused(self, first: str, second: str) -> str:

@@ -38,8 +38,8 @@ _IRREGULAR: dict[str, str] = {
     " prendra prendrez prendront prendrait prenne prennent prendre",
     "mettre": "mets met mettons mettez mettent mettais mettait mettiez mettaient mis mise mises mettrai mettra mettrez"
     " mettront mettrait mette mettent mettre",
-    "voir": "vois voit voyons voyez voient voyais voyait vu vue vus vues verrai verra verrons verrez verront verrait voie"
-    " voir",
+    "voir": "vois voit voyons voyez voient voyais voyait vu vue vus vues verrai verra verrons verrez verront verrait"
+    " voie voir",
     "croire": "crois croit croyons croyez croient croyais croyait cru croire",
     "lire": "lis lit lisons lisez lisent lisais lisait lu lue lus lire",
     "écrire": "écris écrit écrivons écrivez écrivent écrivais écrivait écrite écrits écrirai écrire",
@@ -70,7 +70,19 @@ _IRREGULAR: dict[str, str] = {
     "battre": "bats bat battons battez battent battais battu battue battre",
     "plaire": "plais plaît plaisent plu plaisait plaire",
 }
-_BASES = ("venir", "tenir", "prendre", "mettre", "crire", "ouvrir", "servir", "partir", "sortir", "envoyer", "payer")
+_BASES: tuple[str, ...] = (
+    "venir",
+    "tenir",
+    "prendre",
+    "mettre",
+    "crire",
+    "ouvrir",
+    "servir",
+    "partir",
+    "sortir",
+    "envoyer",
+    "payer",
+)
 _BASES += ("voir", "faire", "dire", "lire", "courir", "battre", "connaître", "suivre", "sentir")
 
 

@@ -80,6 +80,7 @@ class Lexicon:
 
     @property
     def languages(self) -> tuple[str, ...]:
+        """The languages that have lexicons."""
         return tuple(sorted(self._sources))
 
     @property

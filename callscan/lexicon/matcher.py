@@ -287,7 +287,6 @@ class Matcher:
 
     def _flags(self, stream: Stream, one: _Found, asked: bool, speaker: Speaker) -> tuple[str, ...]:
         allowed = self._issues[one.compiled.rule.issue].flags
-        text = stream.text
         flags: list[str] = []
         for context in self._contexts:
             if context.flag in one.flags:

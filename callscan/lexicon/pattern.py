@@ -269,7 +269,9 @@ class _Builder:
         token = tree.children[0]
         if str(token) in self.dropped - SILENT:
             raise PatternError(
-                f"'{token}' is never listened for", token.start_pos, "hesitations and intensifiers are skipped: leave it out"
+                f"'{token}' is never listened for",
+                token.start_pos,
+                "hesitations and intensifiers are skipped: leave it out",
             )
         return split_word(str(token), self.dropped)
 

@@ -34,6 +34,7 @@ class Program:
             self._frequencies[symbols] = self._frequencies.get(symbols, 0.0) + share
 
     def symbols(self, node: Said | Fused | Shape) -> frozenset[str]:
+        """The symbols of all words that a single word of a pattern can be."""
         found = self._sets.get(node)
         if found is None:
             found = self._sets[node] = self.alphabet.holders(f for f, _ in features(node, self.alphabet))
@@ -166,4 +167,5 @@ def _gap(most: int, stopped_by: str) -> str:
 
 
 def compiled(expression: str) -> re.Pattern[str]:
+    """An expression over symbols, ready to run; kept here so that one place knows how they are run."""
     return re.compile(expression)

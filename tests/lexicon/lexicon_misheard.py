@@ -36,7 +36,5 @@ SWAPS = [
 def misheard(text: str, chance: random.Random, share: float = 0.35) -> str:
     """The sentence with a share of the places that could be heard otherwise written otherwise."""
     for pattern, others in SWAPS:
-        text = re.sub(
-            pattern, lambda found, o=others: chance.choice(o) if chance.random() < share else found[0], text
-        )
+        text = re.sub(pattern, lambda found, o=others: chance.choice(o) if chance.random() < share else found[0], text)
     return text

@@ -78,7 +78,10 @@ def test_a_pattern_reaches_over_segments_of_one_speaker(lexicon: Lexicon) -> Non
 
 
 def test_hesitations_and_repeated_words_are_heard_once(lexicon: Lexicon) -> None:
-    for said in ("c'est la deuxième euh la deuxième fois que j'appelle", "c'est euh la troisième fois que que j'appelle"):
+    for said in (
+        "c'est la deuxième euh la deuxième fois que j'appelle",
+        "c'est euh la troisième fois que que j'appelle",
+    ):
         assert issues(lexicon.match_text(said, "customer")) == {"repeat_contact"}
 
 
@@ -165,9 +168,8 @@ def test_where_segments_are_cut_does_not_matter(lexicon: Lexicon, text: str, dat
     words = whole.segments[0].words
     cuts = sorted(data.draw(st.sets(st.integers(1, len(words) - 1), max_size=4)))
     pieces = [words[a:b] for a, b in zip([0, *cuts], [*cuts, len(words)], strict=True)]
-    split = tuple(
-        Segment(p[0].start, p[-1].end, " ".join(w.text for w in p), 0, "customer", tuple(p)) for p in pieces
-    )
+    split = tuple(Segment(p[0].start, p[-1].end, " ".join(w.text for w in p), 0, "customer", tuple(p)) for p in pieces)
+
     def told(hits: tuple[Hit, ...]) -> list[tuple[object, ...]]:
         return [(h.issue, h.start, h.end, h.quote, h.flags) for h in hits]
 
@@ -175,7 +177,9 @@ def test_where_segments_are_cut_does_not_matter(lexicon: Lexicon, text: str, dat
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.sampled_from([*" ".join(SAID).split(), "24h", "jattends", "«", "œuvre", "…", "1er", "👍"]), max_size=60))
+@given(
+    st.lists(st.sampled_from([*" ".join(SAID).split(), "24h", "jattends", "«", "œuvre", "…", "1er", "👍"]), max_size=60)
+)
 def test_every_hit_maps_back_to_its_words(lexicon: Lexicon, words: list[str]) -> None:
     if not words:
         return

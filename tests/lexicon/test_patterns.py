@@ -89,7 +89,7 @@ def test_a_pattern_that_nothing_anchors_is_refused(write_issue) -> None:
 
 def test_a_pattern_that_could_be_tried_without_end_is_refused(write_issue) -> None:
     path = write_issue("un " + "..9 (chat | gros chat) " * 8)
-    with pytest.raises(ConfigError, match=":6:4: .*too many ways"):
+    with pytest.raises(ConfigError, match=r":6:4: .*too many ways"):
         Lexicon.load([path])
 
 
