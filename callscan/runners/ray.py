@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import secrets
 import signal
+import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -21,7 +23,7 @@ from typing import Any
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 import ray
-from ray.exceptions import AuthenticationError, NodeDiedError, OutOfMemoryError, RayActorError, WorkerCrashedError
+from ray.exceptions import NodeDiedError, OutOfMemoryError, RayActorError, RayError, WorkerCrashedError
 
 from callscan import config
 from callscan.archive import Archive
@@ -69,6 +71,7 @@ def _connected(options: config.Ray) -> Iterator[None]:
         return
     quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     if options.address not in ("", "local"):
+        _demand_reachable(options.address)
         arguments = {"address": options.address, **quiet}
     else:
         # Ray asks for a token on a cluster that it starts; this one dies with the run instead of lying in ~/.ray.
@@ -85,7 +88,7 @@ def _connected(options: config.Ray) -> Iterator[None]:
     handler = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(**arguments)
-    except (ConnectionError, AuthenticationError, RuntimeError, ValueError) as error:
+    except (ConnectionError, RayError, RuntimeError, ValueError) as error:
         where = options.address or "this machine"
         hint = "is the cluster running (ray status), with the same Ray and, where it wants one, the same token?"
         raise UsageError(f"cannot use Ray on {where}: {str(error).splitlines()[0]}", hint) from error
@@ -95,6 +98,18 @@ def _connected(options: config.Ray) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _demand_reachable(address: str) -> None:
+    """Ray itself tries for minutes, and then ends the process."""
+    place = re.fullmatch(r"(?:ray://)?\[?([\w.:-]+?)\]?:(\d+)", address)
+    if place is None:
+        return
+    try:
+        socket.create_connection((place[1], int(place[2])), timeout=10).close()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UsageError(f"cannot use Ray on {address}: {reason}", "is the cluster running? (ray status)") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -100,22 +102,32 @@ def test_what_is_wrong_with_the_model_ends_the_run_with_its_hint(
     assert (caught.value.message, caught.value.hint) == ("no such model", "fetch it")
 
 
+OWN = """
+import os, sys
+from pathlib import Path
+from callscan.runners.scan import scan
+from callscan.config import *
+from callscan.speech.fake import FakeEngine
+
+def engine():
+    facts = {name: os.environ.get(name, "") for name in ("RAY_AUTH_MODE", "RAY_USAGE_STATS_ENABLED")}
+    Path(sys.argv[2], str(os.getpid())).write_text(str(facts))
+    return FakeEngine()
+
+scan(sys.argv[1], archive=f"{sys.argv[2]}/archive", settings=SETTINGS, engine=engine)
+import ray
+assert not ray.is_initialized()
+"""
+
+
 def test_an_own_cluster_is_closed_to_others_and_gone_afterwards(
     local: dict[str, bytes], recordings: Path, settings: Settings, tmp_path: Path
 ) -> None:
-    import ray
-
-    def engine() -> FakeEngine:
-        facts = {name: os.environ.get(name, "") for name in ("RAY_AUTH_MODE", "RAY_USAGE_STATS_ENABLED")}
-        (tmp_path / f"{os.getpid()}").write_text(str(facts))
-        return FakeEngine()
-
-    own = settings.override(ray={"workers": 2})
-    scan(recordings, archive=tmp_path / "archive", settings=own, engine=engine)
+    code = OWN.replace("SETTINGS", repr(settings.override(ray={"workers": 2})))
+    subprocess.run([sys.executable, "-c", code, str(recordings), str(tmp_path)], check=True)
     assert results(tmp_path / "archive") == local
     facts = {path.read_text() for path in tmp_path.iterdir() if path.name.isdigit()}
     assert facts == {"{'RAY_AUTH_MODE': 'token', 'RAY_USAGE_STATS_ENABLED': '0'}"}
-    assert not ray.is_initialized()
 
 
 def test_a_cluster_that_is_not_there(recordings: Path, settings: Settings, tmp_path: Path) -> None:
