@@ -23,7 +23,7 @@ from typing import Any
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 import ray
-from ray.exceptions import NodeDiedError, OutOfMemoryError, RayActorError, RayError, WorkerCrashedError
+from ray.exceptions import NodeDiedError, OutOfMemoryError, RayActorError, WorkerCrashedError
 
 from callscan import config
 from callscan.archive import Archive
@@ -88,7 +88,7 @@ def _connected(options: config.Ray) -> Iterator[None]:
     handler = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(**arguments)
-    except (ConnectionError, RayError, RuntimeError, ValueError) as error:
+    except Exception as error:  # Ray raises whatever it happens upon, plain Exceptions among it
         where = options.address or "this machine"
         hint = "is the cluster running (ray status), with the same Ray and, where it wants one, the same token?"
         raise UsageError(f"cannot use Ray on {where}: {str(error).splitlines()[0]}", hint) from error

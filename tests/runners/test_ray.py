@@ -51,6 +51,34 @@ def results(archive: Path) -> dict[str, bytes]:
     return {name: (archive / "report" / name).read_bytes() for name in RESULTS}
 
 
+OWN = """
+import os, sys
+from pathlib import Path
+from callscan.runners.scan import scan
+from callscan.config import *
+from callscan.speech.fake import FakeEngine
+
+def engine():
+    facts = {name: os.environ.get(name, "") for name in ("RAY_AUTH_MODE", "RAY_USAGE_STATS_ENABLED")}
+    Path(sys.argv[2], str(os.getpid())).write_text(str(facts))
+    return FakeEngine()
+
+scan(sys.argv[1], archive=f"{sys.argv[2]}/archive", settings=SETTINGS, engine=engine)
+import ray
+assert not ray.is_initialized()
+"""
+
+
+def test_an_own_cluster_is_closed_to_others_and_gone_afterwards(
+    local: dict[str, bytes], recordings: Path, settings: Settings, tmp_path: Path
+) -> None:
+    code = OWN.replace("SETTINGS", repr(settings.override(ray={"workers": 2})))
+    subprocess.run([sys.executable, "-c", code, str(recordings), str(tmp_path)], check=True)
+    assert results(tmp_path / "archive") == local
+    facts = {path.read_text() for path in tmp_path.iterdir() if path.name.isdigit()}
+    assert facts == {"{'RAY_AUTH_MODE': 'token', 'RAY_USAGE_STATS_ENABLED': '0'}"}
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_cluster_of_two_nodes_gives_the_same_report(
     cluster: str, local: dict[str, bytes], recordings: Path, settings: Settings, tmp_path: Path, workers: int
@@ -100,34 +128,6 @@ def test_what_is_wrong_with_the_model_ends_the_run_with_its_hint(
     with pytest.raises(ModelError) as caught:
         scan(recordings, archive=tmp_path / "archive", settings=on_ray, engine=broken)
     assert (caught.value.message, caught.value.hint) == ("no such model", "fetch it")
-
-
-OWN = """
-import os, sys
-from pathlib import Path
-from callscan.runners.scan import scan
-from callscan.config import *
-from callscan.speech.fake import FakeEngine
-
-def engine():
-    facts = {name: os.environ.get(name, "") for name in ("RAY_AUTH_MODE", "RAY_USAGE_STATS_ENABLED")}
-    Path(sys.argv[2], str(os.getpid())).write_text(str(facts))
-    return FakeEngine()
-
-scan(sys.argv[1], archive=f"{sys.argv[2]}/archive", settings=SETTINGS, engine=engine)
-import ray
-assert not ray.is_initialized()
-"""
-
-
-def test_an_own_cluster_is_closed_to_others_and_gone_afterwards(
-    local: dict[str, bytes], recordings: Path, settings: Settings, tmp_path: Path
-) -> None:
-    code = OWN.replace("SETTINGS", repr(settings.override(ray={"workers": 2})))
-    subprocess.run([sys.executable, "-c", code, str(recordings), str(tmp_path)], check=True)
-    assert results(tmp_path / "archive") == local
-    facts = {path.read_text() for path in tmp_path.iterdir() if path.name.isdigit()}
-    assert facts == {"{'RAY_AUTH_MODE': 'token', 'RAY_USAGE_STATS_ENABLED': '0'}"}
 
 
 def test_a_cluster_that_is_not_there(recordings: Path, settings: Settings, tmp_path: Path) -> None:
