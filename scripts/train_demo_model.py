@@ -23,11 +23,12 @@ from demo.heads import choose_heads
 from demo.network import DECODER_LAYERS, HEADS, Whisperling
 
 STAGES = (
-    Stage("sounds", steps=1400, lengths=(3.6,), audio=80, single=True, rate=3e-3, silent=0.0, placed=0.0, ctc=1.0),
-    Stage("places", steps=3000, lengths=(8.0,), audio=112, single=False, rate=3e-3, silent=0.05, placed=0.9, ctc=0.5),
+    Stage("sounds", 1400, 1400, lengths=(3.6,), audio=80, single=True, rate=3e-3, silent=0.0, placed=0.0, ctc=1.0),
+    Stage("places", 3000, 3000, lengths=(8.0,), audio=112, single=False, rate=3e-3, silent=0.05, placed=0.9, ctc=0.5),
     Stage(
         "windows",
-        steps=2600,
+        1000,
+        2600,
         lengths=(30, 5, 30, 10, 30, 15, 30, 20, 25),
         audio=120,
         single=False,
@@ -35,6 +36,18 @@ STAGES = (
         silent=0.12,
         placed=0.0,
         ctc=0.0,
+    ),
+    Stage(
+        "calls",
+        2600,
+        2600,
+        lengths=(5, 10, 15, 10, 15, 30),
+        audio=120,
+        single=False,
+        rate=1.6e-3,
+        silent=0.1,
+        placed=0.0,
+        ctc=0.3,
     ),
 )
 WARMUP = 100
@@ -87,7 +100,7 @@ def train(
         coming = ahead.submit(batches.batch, data, tokens, stage, seed, first)
         for step in range(first, stage.steps):
             ready, coming = coming.result(), ahead.submit(batches.batch, data, tokens, stage, seed, step + 1)
-            share = min(1, step / WARMUP + 0.02) * (0.49 * (1 + math.cos(math.pi * step / stage.steps)) + 0.02)
+            share = min(1, step / WARMUP + 0.02) * (0.49 * (1 + math.cos(math.pi * step / stage.decay)) + 0.02)
             ce, ctc = loss_of(net, ready, stage.ctc)
             for optimiser, peak in zip(both, peaks, strict=True):
                 optimiser.param_groups[0]["lr"] = peak * share

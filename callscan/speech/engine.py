@@ -20,7 +20,7 @@ from callscan.records import Segment, Span, Word
 from callscan.speech import gates
 from callscan.speech.api import CallAudio, CallSpeech
 from callscan.speech.vad import spans_of, speech_probabilities
-from callscan.speech.windows import LONGEST, Window, pack
+from callscan.speech.windows import Window, pack
 
 if TYPE_CHECKING:
     from callscan.speech.whisper import Features, Heard, Whisper
@@ -98,12 +98,12 @@ class WhisperEngine:
     def _scouted(self, audio: CallAudio) -> _Call:
         """Where somebody speaks in a call, and the windows to hear."""
         spans = tuple(
-            tuple(spans_of(speech_probabilities(audio, channel), audio.duration, LONGEST))
+            tuple(spans_of(speech_probabilities(audio, channel), audio.duration, self._model.lengths[-1]))
             for channel in range(audio.channels)
         )
         windows = [
             window for channel in range(audio.channels)
-            for window in pack(channel, list(spans[channel]), tight=self._model.tight)
+            for window in pack(channel, list(spans[channel]), self._model.lengths)
         ]  # fmt: skip
         return _Call(audio, spans, windows, language=audio.language or "")
 
@@ -164,7 +164,7 @@ class WhisperEngine:
             for span in found
             if span.duration >= _OMITTED and not gates.covered(span, [s for s in segments if s.channel == channel])
         ]
-        alone = [window for channel, span in omitted for window in pack(channel, [span], tight=self._model.tight)]
+        alone = [window for channel, span in omitted for window in pack(channel, [span], self._model.lengths)]
         once_more = _Call(call.audio, call.spans, alone, call.language, call.probability, len(alone))
         for at in range(0, len(alone), self._batch):
             part = range(at, min(at + self._batch, len(alone)))

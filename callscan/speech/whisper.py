@@ -23,6 +23,7 @@ from callscan.speech.api import SAMPLE_RATE
 from callscan.speech.engine import WhisperEngine
 from callscan.speech.models import resolve
 from callscan.speech.tokens import TIME_STEP, TimedTokens, TimedWord, split, words_of
+from callscan.speech.windows import WHISPER_LENGTH
 
 Features = NDArray[np.float32]
 """Log-mel of one window, (mel bands, frames), 100 frames a second."""
@@ -61,7 +62,8 @@ class Heard:
 
 
 class Whisper:
-    """A loaded model. ``tight`` says that it was trained on windows shorter than 30 s too (``callscan.json``)."""
+    """A loaded model. ``lengths`` are the seconds its windows are padded to: 30 as Whisper was trained, or those that
+    the model's ``callscan.json`` names because it was trained on them."""
 
     def __init__(self, directory: Path, *, device: str, compute_type: str = "default", threads: int = 0) -> None:
         try:
@@ -76,7 +78,8 @@ class Whisper:
         self._model = self._loaded.model
         self._directory = directory
         extra = directory / "callscan.json"
-        self.tight = bool(json.loads(extra.read_text("utf-8"))["tight"]) if extra.exists() else False
+        named = json.loads(extra.read_text("utf-8"))["lengths"] if extra.exists() else (WHISPER_LENGTH,)
+        self.lengths: tuple[float, ...] = tuple(map(float, named))
         self._tokenizers: dict[str, Tokenizer] = {}
 
     @cached_property

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 
 from callscan.records import Span
 
-LONGEST = 30.0
+WHISPER_LENGTH = 30.0
 """Seconds that a Whisper encoder hears at once."""
-TIGHT = (5.0, 10.0, 15.0, 20.0, 25.0, LONGEST)
-"""Lengths a window is padded to for a model that was trained on short windows too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,29 +36,30 @@ class Window:
         return Span(begin, min(max(end + shift, begin), piece.end))
 
 
-def pack(channel: int, spans: list[Span], *, tight: bool) -> list[Window]:
-    """Windows over ``spans`` in their order; none of the spans may be longer than 30 s.
+def pack(channel: int, spans: list[Span], lengths: tuple[float, ...]) -> list[Window]:
+    """Windows over ``spans`` in their order, each padded to one of ``lengths``; no span may exceed the last of them.
 
-    A model that only knows windows of 30 s gets as few as possible, filled up. With ``tight`` lengths the windows of
-    a channel are made alike instead, because two of 18 s cost less than one of 30 s and one of 6 s padded.
+    A model that only knows one length gets as few windows as possible, filled up. With several, the windows of a
+    channel are made alike instead: two of 9 s padded to 10 cost less than one of 15 s and one of 3 s padded to 5.
     """
+    longest = lengths[-1]
     total = sum(span.duration for span in spans)
-    goal = total / max(1, math.ceil(total / (LONGEST - 1))) if tight else LONGEST
+    goal = total / max(1, math.ceil(total / (0.95 * longest))) if len(lengths) > 1 else longest
     windows: list[Window] = []
     pieces: list[Span] = []
     seconds = 0.0
     for span in spans:
-        full = seconds + span.duration > LONGEST
+        full = seconds + span.duration > longest
         if pieces and (full or seconds + span.duration / 2 > goal):
-            windows.append(_window(channel, pieces, seconds, tight=tight))
+            windows.append(_window(channel, pieces, seconds, lengths))
             pieces, seconds = [], 0.0
         pieces.append(span)
         seconds += span.duration
     if pieces:
-        windows.append(_window(channel, pieces, seconds, tight=tight))
+        windows.append(_window(channel, pieces, seconds, lengths))
     return windows
 
 
-def _window(channel: int, pieces: list[Span], seconds: float, *, tight: bool) -> Window:
-    padded = next(length for length in TIGHT if seconds <= length + 1e-6) if tight else LONGEST
+def _window(channel: int, pieces: list[Span], seconds: float, lengths: tuple[float, ...]) -> Window:
+    padded = next((length for length in lengths if seconds <= length), lengths[-1])
     return Window(channel, tuple(pieces), min(seconds, padded), padded)
