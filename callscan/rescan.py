@@ -9,19 +9,18 @@ from __future__ import annotations
 import io
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from callscan.archive import Archive, from_table
+from callscan.archive import Archive
 from callscan.errors import ArchiveError
-from callscan.records import CallRecord, Hit
+from callscan.matching import match_archive
+from callscan.records import Hit
 from callscan.report import Report, Selection
 from callscan.report.assemble import assemble
 from callscan.report.build import build
@@ -29,11 +28,8 @@ from callscan.report.callers import caller_key
 from callscan.report.contacts import DAYS
 from callscan.report.count import IssueInfo
 from callscan.report.difference import Change, difference
-from callscan.report.interaction import OTHER, ROLES, Voices, measure
 from callscan.report.metadata import join
 from callscan.report.metadata import read as read_metadata
-from callscan.report.tables import MEASURES, found_schema, measures_schema
-from callscan.report.voices import voices
 from callscan.report.write import WRITTEN, from_json, write_files
 
 if TYPE_CHECKING:
@@ -44,9 +40,6 @@ FOLDER = "report"
 
 METADATA = "metadata.parquet"
 """The operational table as it was read, kept so that the next count has it too. Holds no caller number."""
-
-_ALONE = 4
-"""Up to so many shards, starting further processes takes longer than matching."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +98,7 @@ def recount(
         if table is not None:
             pq.write_table(table, folder / METADATA)
             ledger, joined = join(ledger, table)
-        parts = _match_all(archive, lexicon, _due(ledger), folder, processes or os.cpu_count() or 1)
+        parts = match_archive(archive, lexicon, _due(ledger), folder, processes or os.cpu_count() or 1)
         assemble(
             ledger,
             [part / "measures.parquet" for part in parts],
@@ -232,127 +225,3 @@ def _due(ledger: pa.Table) -> dict[str, list[str]]:
         for shard, source in zip(batch.column(0).to_pylist(), batch.column(1).to_pylist(), strict=True):
             due.setdefault(shard, []).append(source)
     return due
-
-
-def _match_all(
-    archive: Archive, lexicon: Lexicon, due: Mapping[str, Sequence[str]], folder: Path, processes: int
-) -> list[Path]:
-    """Match every shard; the folders of their parts, in the order of the shards."""
-    tasks = [(shard, tuple(due[shard])) for shard in sorted(due)]
-    if processes == 1 or len(tasks) <= _ALONE:
-        return [_match_shard(archive, lexicon, folder, shard, uris) for shard, uris in tasks]
-    # Spawned, not forked: the scan that calls this holds threads of CTranslate2 and Arrow.
-    with ProcessPoolExecutor(
-        min(processes, len(tasks)), get_context("spawn"), _start_process, (archive.url, lexicon, folder)
-    ) as pool:
-        return list(pool.map(_match_task, tasks))
-
-
-_process: tuple[Archive, Lexicon, Path]
-
-
-def _start_process(url: str, lexicon: Lexicon, folder: Path) -> None:
-    global _process
-    _process = Archive(url), lexicon, folder
-
-
-def _match_task(task: tuple[str, Sequence[str]]) -> Path:
-    return _match_shard(*_process, *task)
-
-
-def _match_shard(archive: Archive, lexicon: Lexicon, folder: Path, shard: str, uris: Sequence[str]) -> Path:
-    """Measure and match the calls of one shard into a folder of two Parquet files."""
-    import pyarrow.compute as pc
-
-    part = folder / shard
-    part.mkdir()
-    table = archive.table(shard)
-    table = table.filter(pc.is_in(table["uri"], pa.array(uris, pa.string())))
-    with (
-        pq.ParquetWriter(part / "measures.parquet", measures_schema()) as measures,
-        pq.ParquetWriter(part / "found.parquet", found_schema()) as found,
-    ):
-        for batch in table.to_batches(max_chunksize=256):
-            records = list(from_table(pa.Table.from_batches([batch])))
-            measures.write_table(_measured(records))
-            found.write_table(pa.Table.from_pylist(list(_found(records, lexicon)), schema=found_schema()))
-    return part
-
-
-def _found(records: Iterable[CallRecord], lexicon: Lexicon) -> Iterator[dict[str, Any]]:
-    """A row a hit, as :func:`callscan.report.tables.found_schema` has it."""
-    for record in records:
-        if record.transcript is None:
-            continue
-        for hit in lexicon.match(record.transcript):
-            yield {
-                "key": record.key,
-                "issue": hit.issue,
-                "pattern": hit.pattern,
-                "lexicon": hit.lexicon,
-                "speaker": hit.speaker,
-                "quote": hit.quote,
-                "context": record.transcript.segments[hit.segment].text.strip(),
-                "start": round(hit.start, 3),
-                "end": round(hit.end, 3),
-                "probability": round(hit.probability, 4),
-                "segment": hit.segment,
-                "speaker_known": hit.speaker_known,
-                "flags": list(hit.flags),
-                "counted": hit.counted,
-            }
-
-
-def _measured(records: Sequence[CallRecord]) -> pa.Table:
-    """A row a call, as :func:`callscan.report.tables.measures_schema` has it."""
-    import numpy as np
-
-    duration = np.array([record.audio.decoded if record.audio else 0.0 for record in records])
-    interaction = measure(_voices(records), duration)
-    seconds = {
-        "speech": interaction.speech,
-        "talk_customer": interaction.talk[0],
-        "talk_agent": interaction.talk[1],
-        "silence": interaction.silence,
-        "longest_silence": interaction.longest_silence,
-        "overtalk": interaction.overtalk,
-    }
-    rows = []
-    for index, record in enumerate(records):
-        row: dict[str, Any] = {"key": record.key, **dict.fromkeys(MEASURES)}
-        if record.audio:
-            row |= {
-                "codec": record.audio.codec,
-                "channels": record.audio.channels,
-                "duration": record.audio.decoded,
-                "lost": record.audio.lost,
-            }
-        if record.transcript:
-            segments = record.transcript.segments
-            row |= {
-                "language": record.transcript.language,
-                "coverage": record.transcript.coverage,
-                "words": sum(len(segment.text.split()) for segment in segments),
-                **{f"words_{role}": sum(len(s.text.split()) for s in segments if s.speaker == role) for role in ROLES},
-                **{name: float(values[index]) for name, values in seconds.items()},
-            }
-        rows.append(row)
-    return pa.Table.from_pylist(rows, schema=measures_schema())
-
-
-def _voices(records: Sequence[CallRecord]) -> Voices:
-    """Who speaks when, in all calls."""
-    import numpy as np
-
-    rows = [
-        (index, _role(voice.speaker), voice.start, voice.end)
-        for index, record in enumerate(records)
-        if record.transcript
-        for voice in voices(record.transcript)
-    ]
-    table = np.array(rows, dtype=np.float64).reshape(-1, 4)
-    return Voices(table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2], table[:, 3])
-
-
-def _role(speaker: str) -> int:
-    return ROLES.index(speaker) if speaker in ROLES else OTHER

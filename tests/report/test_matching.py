@@ -1,0 +1,211 @@
+"""The pass by column against the obvious one: record by record, every word made, nothing skipped."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from report_world import PhraseLexicon, call, failed, make_archive, make_world
+
+from callscan.archive import Archive
+from callscan.errors import ArchiveError
+from callscan.lexicon import Lexicon
+from callscan.matching import match_archive
+from callscan.records import CallRecord, Span, Speaker, Turn, Word
+from callscan.report.interaction import OTHER, ROLES, Voices, measure
+from callscan.report.voices import voices
+
+
+def odd_calls(lexicon: Lexicon, seed: int) -> list[CallRecord]:
+    """Calls of the lexicon's own examples with everything that a transcript can have: mono calls with turns, segments
+    without words, phantoms, announcements, pauses, three channels, words whose text is not the segment's."""
+    chance = random.Random(seed)
+    examples = [example for language, example in lexicon.examples if language == "fr"]
+    records = []
+    for number in range(40):
+        lines: list[tuple[Speaker, str]] = []
+        for _ in range(chance.randint(1, 6)):
+            example = chance.choice(examples)
+            speaker: Speaker = chance.choice((example.speaker or "customer", "customer", "agent", "unknown", "ivr"))
+            words = example.text.split()
+            cut = chance.randint(0, len(words))
+            lines += [(speaker, " ".join(part)) for part in (words[:cut], words[cut:]) if part]
+        record = call(f"odd-{number}", lines)
+        transcript = record.transcript
+        assert transcript is not None
+        segments = []
+        shift = 0.0
+        for segment in transcript.segments:
+            shift += chance.choice((0.0, 0.0, 0.0, 9.0))
+            changes: dict[str, Any] = {"start": segment.start + shift, "end": segment.end + shift}
+            changes["words"] = tuple(
+                Word(word.text, word.start + shift, word.end + shift, chance.random()) for word in segment.words
+            )
+            kind = chance.randrange(8)
+            if kind == 0:
+                changes["words"] = ()
+            elif kind == 1:
+                changes["flags"] = ("phantom",)
+            elif kind == 2:
+                changes["text"] = segment.text.upper() + " !"
+            elif kind == 3:
+                changes["channel"] = 2
+            segments.append(replace(segment, **changes))
+        turns = ()
+        speech = transcript.speech
+        if number % 4 == 0:
+            speech = ((Span(0.0, 5.0), Span(7.0, 9.0)),)
+            segments = [replace(segment, channel=0) for segment in segments]
+            turns = tuple(Turn(s.start, s.end, s.speaker, s.speaker) for s in segments)
+        records.append(
+            replace(record, transcript=replace(transcript, segments=tuple(segments), speech=speech, turns=turns))
+        )
+    records.append(failed("broken", "quarantined", "not_audio"))
+    return records
+
+
+def obvious_hits(records: Sequence[CallRecord], lexicon: Any) -> list[dict[str, Any]]:
+    rows = []
+    for record in records:
+        if record.transcript is None:
+            continue
+        for hit in lexicon.match(record.transcript):
+            rows.append(
+                {
+                    "key": record.key,
+                    "issue": hit.issue,
+                    "pattern": hit.pattern,
+                    "lexicon": hit.lexicon,
+                    "speaker": hit.speaker,
+                    "quote": hit.quote,
+                    "context": record.transcript.segments[hit.segment].text.strip(),
+                    "start": round(hit.start, 3),
+                    "end": round(hit.end, 3),
+                    "probability": round(hit.probability, 4),
+                    "segment": hit.segment,
+                    "speaker_known": hit.speaker_known,
+                    "flags": list(hit.flags),
+                    "counted": hit.counted,
+                }
+            )
+    return rows
+
+
+def matched(archive: Archive, lexicon: Any, folder: Path, processes: int = 1) -> tuple[list[Any], list[Any]]:
+    folder.mkdir()
+    due: dict[str, list[str]] = {}
+    for row in archive.ledger().to_pylist():
+        if row["shard"] and row["key"]:
+            due.setdefault(row["shard"], []).append(row["source"])
+    parts = match_archive(archive, lexicon, due, folder, processes)
+    found = [row for part in parts for row in pq.read_table(part / "found.parquet").to_pylist()]
+    measures = [row for part in parts for row in pq.read_table(part / "measures.parquet").to_pylist()]
+    return found, measures
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_every_hit_is_the_obvious_one(tmp_path: Path, seed: int) -> None:
+    lexicon = Lexicon.load()
+    records = odd_calls(lexicon, seed)
+    found, _ = matched(make_archive(tmp_path / "archive", records), lexicon, tmp_path / "scratch")
+    obvious = obvious_hits(records, lexicon)
+    assert len(obvious) > 30
+    assert {row["speaker"] for row in obvious} >= {"customer", "agent", "unknown"}
+    assert sorted(found, key=repr) == sorted(obvious, key=repr)
+
+
+def test_every_measure_is_the_obvious_one(tmp_path: Path) -> None:
+    records = odd_calls(Lexicon.load(), 3)
+    _, measures = matched(make_archive(tmp_path / "archive", records), PhraseLexicon(), tmp_path / "scratch")
+    rows = {row["key"]: row for row in measures}
+    assert set(rows) == {record.key for record in records}
+    for record in records:
+        row = rows[record.key]
+        if record.transcript is None:
+            assert {value for name, value in row.items() if name != "key"} == {None}
+            continue
+        assert record.audio is not None
+        spoken = voices(record.transcript)
+        got = measure(
+            Voices(
+                np.zeros(len(spoken), np.int64),
+                np.array([ROLES.index(v.speaker) if v.speaker in ROLES else OTHER for v in spoken], np.int64),
+                np.array([v.start for v in spoken]),
+                np.array([v.end for v in spoken]),
+            ),
+            np.array([record.audio.decoded]),
+        )
+        for name in ("speech", "silence", "longest_silence", "overtalk"):
+            assert row[name] == pytest.approx(getattr(got, name)[0], abs=1e-6), name
+        assert (row["talk_customer"], row["talk_agent"]) == pytest.approx((got.talk[0][0], got.talk[1][0]), abs=1e-6)
+        counts = {"words": 0, "words_customer": 0, "words_agent": 0}
+        for segment in record.transcript.segments:
+            said = len(segment.words) or len(segment.text.split())
+            counts["words"] += said
+            if segment.speaker in ROLES:
+                counts[f"words_{segment.speaker}"] += said
+        assert {name: row[name] for name in counts} == counts
+        assert (row["language"], row["channels"], row["duration"]) == ("fr", 2, record.audio.decoded)
+
+
+def test_only_the_calls_that_count(tmp_path: Path) -> None:
+    world = make_world(30)
+    archive = make_archive(tmp_path / "archive", world.records, shard_size=40)
+    chosen = [record for record in world.records if record.transcript][::3]
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    (shard,) = archive.shard_ids()
+    (part,) = match_archive(archive, PhraseLexicon(), {shard: [record.uri for record in chosen]}, folder, 1)
+    assert pq.read_table(part / "measures.parquet")["key"].to_pylist() == [record.key for record in chosen]
+    rows = pq.read_table(part / "found.parquet").to_pylist()
+    assert sorted(rows, key=repr) == sorted(obvious_hits(chosen, PhraseLexicon()), key=repr)
+
+
+def test_a_transcript_without_segments(tmp_path: Path) -> None:
+    record = call("a", [("agent", "oui")])
+    assert record.transcript is not None
+    empty = replace(record, transcript=replace(record.transcript, segments=(), speech=()))
+    found, (row,) = matched(make_archive(tmp_path / "archive", [empty]), PhraseLexicon(), tmp_path / "scratch")
+    assert found == []
+    assert (row["words"], row["speech"], row["silence"]) == (0, 0.0, row["duration"])
+
+
+def test_side_by_side_finds_the_same(tmp_path: Path) -> None:
+    records = odd_calls(Lexicon.load(), 4)
+    archive = make_archive(tmp_path / "archive", records, shard_size=5)
+    lexicon = Lexicon.load()
+    assert matched(archive, lexicon, tmp_path / "one", 1) == matched(archive, lexicon, tmp_path / "two", 2)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_damage_is_an_error_and_never_a_number(tmp_path: Path, processes: int) -> None:
+    archive = make_archive(tmp_path / "archive", make_world(40).records, shard_size=5)
+    shard = tmp_path / "archive" / "calls" / f"{archive.shard_ids()[3]}.parquet"
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    shard.write_bytes(bytes(data))
+    due = {name: [record.uri for record in make_world(40).records] for name in archive.shard_ids()}
+    (tmp_path / "scratch").mkdir()
+    with pytest.raises(ArchiveError, match="damaged"):
+        match_archive(archive, PhraseLexicon(), due, tmp_path / "scratch", processes)
+
+
+def test_a_script_without_a_main_guard_is_not_run_again(tmp_path: Path) -> None:
+    make_archive(tmp_path / "archive", make_world(40).records, shard_size=5)
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from callscan.archive import Archive\nfrom callscan.lexicon import Lexicon\n"
+        "from callscan.rescan import count\n"
+        "print('run')\n"
+        f"print(count(Archive({str(tmp_path / 'archive')!r}), Lexicon.load(), processes=2).calls)\n"
+    )
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
+    assert done.stdout == "run\n40\n"
