@@ -136,7 +136,8 @@ def _mp4_cut(source: Source) -> str:
         if size == 0:  # to the end of the file
             break
         if offset + size > source.size:
-            return f"the file ends inside its {name.decode('latin-1')} box"
+            known = name.decode("latin-1") if name.isalnum() else "last"
+            return f"the file ends inside its {known} box"
         if size < 8:
             break
         offset += size

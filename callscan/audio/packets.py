@@ -24,6 +24,9 @@ _MOST_FAILURES = 1_000
 _FRAMING = 512
 """Bytes between two packets that a container may need for itself; the demuxer has skipped more."""
 
+_LEAST_BLOCK = 32
+"""Bytes; smaller blocks are single samples, larger ones are blocks of ADPCM."""
+
 _WINDOW = 1 << 16
 _FRAMED: dict[str, Callable[[bytes], int]] = {"mp3": sniff.mpeg_frame, "aac": sniff.adts_frame}
 _TIMELESS = frozenset({"mp3", "aac", "amr", "gsm", "g722"})
@@ -119,18 +122,20 @@ class Packets:
         """What can be had of a packet that failed: its blocks, where a block can be decoded by itself."""
         if packet.size < self._block:
             return []  # less than a block has no samples: padding, or what a cut left, and the container tells a cut
-        if not 0 < self._block < packet.size:
+        data, frames, step = bytes(packet), [], self._block
+        if 0 < step < _LEAST_BLOCK and packet.size % step:
+            step = packet.size - packet.size % step  # half a sample at the end is no reason to lose the others
+        if not _LEAST_BLOCK <= step < packet.size:
             self._wound(0.0 if self.timed else self._missing(packet))
             return []
-        data, frames = bytes(packet), []
         lasted = float(packet.duration * packet.time_base) if packet.duration and packet.time_base else 0.0
-        for start in range(0, packet.size - packet.size % self._block, self._block):
+        for start in range(0, packet.size - packet.size % step, step):
             try:
-                frames += self._stream.codec_context.decode(av.Packet(data[start : start + self._block]))
+                frames += self._stream.codec_context.decode(av.Packet(data[start : start + step]))
             except av.error.MemoryError as error:
                 raise MemoryError from error
             except _FAILURES:
-                self._wound(lasted * self._block / packet.size)
+                self._wound(lasted * step / packet.size)
         return frames
 
     def _wound(self, seconds: float) -> None:

@@ -98,7 +98,7 @@ def _decoded(
     _demand(limits, context.sample_rate or 0, channels)
     room = max(limits.free_bytes, int(source.size * limits.expansion)) // (channels * SAMPLE_BYTES)
     spool = Spool(descriptor, channels, min(int(limits.duration * SAMPLE_RATE), room))
-    block = shape.riff.block if shape.riff and context.name.startswith(("adpcm_", "gsm")) else 0
+    block = shape.riff.block if shape.riff and context.name.startswith(("adpcm_", "gsm", "pcm_")) else 0
     packets = Packets(container, stream, kind.demuxer, source, block)
     allowed = functools.partial(_demand, limits)
     timeline = Timeline(spool, allowed, timed=packets.timed, gapless=kind.demuxer in _GAPLESS)
