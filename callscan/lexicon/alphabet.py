@@ -92,6 +92,8 @@ class Alphabet:
         self._surfaces.update(folded)
         for dropped in self.language.dropped:
             self._words[dropped] = DROP
+            if fold(dropped) not in self._surfaces:
+                self._words[fold(dropped)] = DROP
         for spelling in sorted(self._surfaces):
             if spelling not in self._words:
                 self._words[spelling] = self._assign(frozenset(self._surfaces[spelling] & self._asked))
@@ -136,7 +138,7 @@ class Alphabet:
         if mixed:
             return JOIN.join(self.encode(part) for part in mixed.groups() if part)
         clitic = self.language.clitics.fullmatch(word)
-        if clitic and clitic[2] in self._words:
+        if clitic and len(word) > 4 and clitic[2] in self._words:
             return self.encode(clitic[1]) + JOIN + self._words[clitic[2]]
         found = self._get({("sound", self.language.sound(word))})
         if found == OTHER and clitic:

@@ -295,7 +295,8 @@ class _Builder:
                 parts.append(node)
         if not parts:
             return None
-        return parts[0] if len(parts) == 1 else Seq(tuple(parts))
+        fused = _fuse(parts)
+        return fused[0] if len(fused) == 1 else Seq(tuple(fused))
 
     def item(self, tree: Any) -> Node | None:
         node = self.make(tree.children[0])
@@ -321,6 +322,35 @@ class _Builder:
     def gap(self, tree: Any) -> Node:
         token = tree.children[0]
         return Gap(self.number(str(token)[2:] or str(DEFAULT_GAP), token))
+
+
+_FUSIONS = (("m", "a"), ("m", "ont"), ("l", "a"), ("l", "ai"), ("t", "a"), ("s", "est"), ("j", "ai"))
+"""Elided pairs that sound like another word ("ma", "mon", "la", "les", "ta", "ses", "gé") and are written as it."""
+
+
+def _fuse(parts: list[Node]) -> list[Node]:
+    """The parts with "(m' | me) (a | ont)" also met by "ma" and "mon"."""
+    fused: list[Node] = []
+    place = 0
+    while place < len(parts):
+        pairs = [pair for pair in _FUSIONS if place + 1 < len(parts) and _can_be(parts[place], pair[0])]
+        pairs = [pair for pair in pairs if _can_be(parts[place + 1], pair[1])]
+        if pairs:
+            both = Seq((parts[place], parts[place + 1]))
+            fused.append(Alt((both, *(Fused(first, second) for first, second in pairs))))
+            place += 2
+        else:
+            fused.append(parts[place])
+            place += 1
+    return fused
+
+
+def _can_be(node: Node, word: str) -> bool:
+    if isinstance(node, Opt):
+        return _can_be(node.part, word)
+    if isinstance(node, Alt):
+        return any(_can_be(option, word) for option in node.options)
+    return node == Said(word)
 
 
 def _only_gaps(node: Node) -> bool:
