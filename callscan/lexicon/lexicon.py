@@ -14,8 +14,8 @@ from callscan.lexicon.matcher import Matcher
 from callscan.records import Hit, Segment, Speaker, Transcript
 
 DEFAULT_LANGUAGE = "fr"
-BATCH = 100_000
-"""Characters that :meth:`Lexicon.match_many` takes together."""
+BATCH = 1000
+"""Segments that :meth:`Lexicon.match_many` takes together: about 100 KB of text."""
 
 
 def builtin_lexicons() -> Path:
@@ -126,7 +126,7 @@ class Lexicon:
                 yield from self.matcher(batch[0].language).match(batch)
                 batch, size = [], 0
             batch.append(transcript)
-            size += sum(len(segment.text) for segment in transcript.segments)
+            size += len(transcript.segments)
         if batch:
             yield from self.matcher(batch[0].language).match(batch)
 

@@ -6,6 +6,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import gt
 from typing import Any
 
 from callscan.lexicon.alphabet import BREAK, JOIN, OTHER, SEGMENT
@@ -50,19 +51,28 @@ def lay_out(transcripts: Sequence[Transcript]) -> Layout:
     for call, transcript in enumerate(transcripts):
         segments = transcript.segments
         streams: dict[tuple[Speaker, int], list[int]] = {}
+        key: tuple[Speaker, int]
         for index, segment in enumerate(segments):
             if segment.speaker == "ivr" or (segment.flags and not UNHEARD.isdisjoint(segment.flags)):
                 continue
-            streams.setdefault((segment.speaker, segment.channel), []).append(index)
+            key = (segment.speaker, segment.channel)
+            if key in streams:
+                streams[key].append(index)
+            else:
+                streams[key] = [index]
         for key in sorted(streams):
-            indices = sorted(streams[key], key=lambda index: segments[index].start)
+            indices = streams[key]
+            spoken = [segments[index] for index in indices]
+            starts = [segment.start for segment in spoken]
+            if any(map(gt, starts, starts[1:])):
+                indices = sorted(indices, key=lambda index: segments[index].start)
+                spoken = [segments[index] for index in indices]
             end = float("-inf")
-            for index in indices:
-                segment = segments[index]
+            for segment in spoken:
                 parts.append(SEGMENT_MARK if segment.start - end <= PAUSE else BREAK_MARK)
                 parts.append(text_of(segment) if segment.words else segment.text)
-                layout.segments.append(segment)
                 end = segment.end
+            layout.segments.extend(spoken)
             layout.indices.extend(indices)
             layout.calls.extend([call] * len(indices))
             layout.runs.append((key[0], len(indices)))
