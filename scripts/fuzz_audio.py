@@ -27,7 +27,7 @@ from callscan.audio import DecodeLimits, Decoder, bounds, sniff
 from callscan.audio.source import Source
 from callscan.errors import REASONS, RecordingError
 
-CONTAINED = ("decoder_crash", "limit_time", "internal")
+FAILURES = ("decoder_crash", "limit_time", "internal", "unreadable")
 
 
 def parse(data: bytes, path: Path) -> str:
@@ -80,14 +80,14 @@ def main() -> int:
                 decodings["decoded"] += 1
             except RecordingError as error:
                 decodings[error.reason] += 1
-                if error.reason in CONTAINED or "Error:" in error.message:
+                if error.reason in FAILURES or "Error:" in error.message:
                     keep(data, name, number, f"{error.reason}: {error.message}")
             slowest = max(slowest, time.monotonic() - began)
             if number % 20_000 == 0:
                 print(f"{number} of {options.inputs}, {time.monotonic() - start:.0f} s", flush=True)
     print(f"header parsers: {sum(headers.values())} inputs, {dict(headers.most_common())}")
     print(f"decoder: {sum(decodings.values())} inputs, slowest {slowest:.2f} s, {dict(decodings.most_common())}")
-    failures = headers["FAILED"] + sum(decodings[reason] for reason in CONTAINED)
+    failures = headers["FAILED"] + sum(decodings[reason] for reason in FAILURES)
     print(f"{failures} failures in {time.monotonic() - start:.0f} s")
     return int(failures > 0)
 

@@ -7,6 +7,7 @@ what it writes are limited by the kernel, and so are its system calls. It ends w
 
 from __future__ import annotations
 
+import codecs
 import gc
 import importlib
 import json
@@ -93,7 +94,7 @@ def _receive(link: socket.socket) -> tuple[str, int, int] | None:
 def lock_down(limits: DecodeLimits) -> bool:
     """Give up, for good, everything that decoding does not need; whether system calls are filtered too."""
     for encoding in ("utf-8", "utf-16-le", "utf-16-be", "latin-1"):
-        b"".decode(encoding)  # loads the codec while files can still be opened
+        codecs.lookup(encoding)  # loads it while files can still be opened
     largest = int(limits.duration * SAMPLE_RATE) * SAMPLE_BYTES * limits.channels
     for what, value in (
         (resource.RLIMIT_AS, limits.memory),

@@ -301,6 +301,8 @@ _FOREIGN: tuple[tuple[str, str, bytes, str], ...] = (
         b"\xef\xbb\xbf#EXTM3U\n#EXTINF:9,\nhttp://127.0.0.1:9/a\n",
         "playlist",
     ),
+    ("HLS in UTF-16", "call.wav", "\ufeff#EXTM3U\n#EXTINF:9,\n".encode("utf-16-be"), "playlist"),
+    ("UTF-16 mark before rubbish", "call.wav", b"\xff\xfe" + random.Random(13).randbytes(9_999), "not_audio"),
     ("DASH", "call.wav", b'<?xml version="1.0"?>\n<MPD xmlns="urn:mpeg:dash:schema:mpd:2011"></MPD>', "playlist"),
     ("SDP", "call.wav", b"v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\nm=audio 5004 RTP/AVP 0\r\n", "playlist"),
     ("PLS", "call.wav", b"[playlist]\nFile1=http://127.0.0.1:9/a\n", "playlist"),
