@@ -42,7 +42,7 @@ EXAMPLES = 100
 
 TALK = """bonjour service clients {name} à votre écoute|bonjour madame {name} c'est monsieur {name} à l'appareil
 je vous appelle au sujet de mon contrat|pouvez-vous me donner votre numéro de client s'il vous plaît
-alors c'est le {number}|d'accord je regarde votre dossier|votre adresse est bien le {number} rue de {town}
+alors c'est le {number}|d'accord je l'ouvre|votre adresse est bien le {number} rue de {town}
 oui c'est bien ça|très bien merci|je vois que vous êtes chez nous depuis {number} ans
 est-ce que vous avez la fibre à {town}|oui depuis {day} dernier|je voudrais changer d'offre
 on a une formule à {number} euros par mois|elle comprend les appels vers les mobiles|et pour la télévision
@@ -53,7 +53,7 @@ non ce sera tout pour aujourd'hui|je vous souhaite une bonne journée|merci à v
 au revoir monsieur {name}|je suis à {town} en ce moment|ma fille habite à {town}|elle voudrait ouvrir une ligne
 c'est possible dès {day}|il me faudrait une copie de sa pièce d'identité
 vous pouvez l'envoyer depuis l'application|je le ferai ce soir|votre agence de {town} est ouverte le {day}
-jusqu'à {number} heures|parfait j'irai {day}|je vous écoute|un petit moment je consulte mon écran
+jusqu'à {number} heures|parfait j'irai {day}|je vous écoute|mon écran s'affiche
 voilà j'ai trouvé|la date est le {number}|le montant est de {number} euros|vous payez par carte ou par virement
 par carte c'est plus simple|je vous envoie le lien|je l'ai bien reçu|c'est noté dans votre espace client
 mon mari s'en occupe d'habitude|il rentre {day}|vous pouvez en parler ensemble

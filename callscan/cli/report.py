@@ -57,6 +57,7 @@ def report(
     from callscan.report import Selection
     from callscan.rescan import cut
 
+    _check_level(alert)
     selection = Selection(_day(since), _day(until), _conditions(where or ()), tuple(by or ()))
     found, page = cut(Archive(archive), selection, contact_days=contact_days, place=html.parent if html else None)
     if html:
@@ -90,6 +91,7 @@ def rescan(
     from callscan.lexicon import Lexicon
     from callscan.rescan import recount
 
+    _check_level(alert)
     store = Archive(archive)
     lexicon = Lexicon.load(keywords or ())
     with lock(store.url):
@@ -126,6 +128,13 @@ def schema() -> None:
     from callscan.report.schema import schema as report_schema
 
     print(json.dumps(report_schema(), ensure_ascii=False, indent=2, sort_keys=True))
+
+
+def _check_level(alert: str | None) -> None:
+    """Refuse an unknown level before any work is done."""
+    from callscan.report.alerts import at_least
+
+    at_least((), alert or "watch")
 
 
 def _answer(found: Report, alert: str | None, webhook: str | None, json: bool) -> None:
