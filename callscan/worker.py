@@ -41,9 +41,9 @@ EngineFactory = Callable[[], SpeechEngine]
 
 def load_engine(settings: Settings) -> SpeechEngine:
     """The speech engine that the settings ask for."""
-    from callscan.speech import whisper  # loads the model's libraries, which the fake does without
+    from callscan.speech import engine  # loads the model's libraries, which the fake does without
 
-    return whisper.load(settings.speech)
+    return engine.load(settings.speech)
 
 
 @dataclass(frozen=True, slots=True)

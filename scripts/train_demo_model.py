@@ -49,6 +49,18 @@ STAGES = (
         placed=0.0,
         ctc=0.3,
     ),
+    Stage(
+        "polish",
+        2200,
+        2200,
+        lengths=(5, 10, 15),
+        audio=120,
+        single=False,
+        rate=1.2e-3,
+        silent=0.1,
+        placed=0.0,
+        ctc=0.3,
+    ),
 )
 WARMUP = 100
 UTTERANCES = 24_000

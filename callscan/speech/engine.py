@@ -12,18 +12,17 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from callscan.config import Speech
 from callscan.records import Segment, Span, Word
 from callscan.speech import gates
 from callscan.speech.api import CallAudio, CallSpeech
+from callscan.speech.models import resolve
 from callscan.speech.vad import spans_of, speech_probabilities
+from callscan.speech.whisper import LADDER, Features, Heard, Whisper, has_cuda
 from callscan.speech.windows import Window, pack
-
-if TYPE_CHECKING:
-    from callscan.speech.whisper import Features, Heard, Whisper
 
 VERSION = 1
 """Grows when the same audio and model give another text."""
@@ -113,8 +112,6 @@ class WhisperEngine:
 
     def _hear(self, batch: list[tuple[_Call, int, Features]]) -> None:
         """Decode a round of windows, those of one length together; what fails a gate is decoded again, harder."""
-        from callscan.speech.whisper import LADDER
-
         self._settle_languages(batch)
         todo = sorted(batch, key=lambda item: item[0].windows[item[1]].seconds)
         for step, effort in enumerate(LADDER):
@@ -174,7 +171,9 @@ class WhisperEngine:
             found = self._segments(once_more, alone[index], heard, step)
             if not found and _silent(heard):
                 spans[channel].remove(span)  # the recogniser, too, hears nobody speak
-            segments += found
+            if found:  # what is heard alone takes the place of a loop or a phantom
+                segments = [s for s in segments if s.channel != channel or not span.start <= s.start < span.end]
+                segments += found
         ordered = tuple(sorted(segments, key=lambda s: (s.start, s.channel, s.end)))
         speech = sum(span.duration for found in spans for span in found)
         words = sum(
@@ -231,3 +230,11 @@ def _silent(heard: Heard) -> bool:
 
 def _loops(heard: Heard) -> bool:
     return gates.compression_ratio(heard.text) > gates.MAX_COMPRESSION
+
+
+def load(options: Speech) -> WhisperEngine:
+    """The engine that the settings ask for; a model whose name is known and that is not here is fetched."""
+    device = options.device
+    if device == "auto":
+        device = "cuda" if has_cuda() else "cpu"
+    return WhisperEngine(Whisper(resolve(options.model, device), device=device, threads=options.threads))

@@ -17,11 +17,8 @@ from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import get_suppressed_tokens
 from numpy.typing import NDArray
 
-from callscan.config import Speech
 from callscan.errors import ModelError
 from callscan.speech.api import SAMPLE_RATE
-from callscan.speech.engine import WhisperEngine
-from callscan.speech.models import resolve
 from callscan.speech.tokens import TIME_STEP, TimedTokens, TimedWord, split, words_of
 from callscan.speech.windows import WHISPER_LENGTH
 
@@ -203,10 +200,6 @@ def _shrinking(work: Callable[[Any], list[_T]], items: list[Any]) -> list[_T]:
     return _shrinking(work, items[:middle]) + _shrinking(work, items[middle:])
 
 
-def load(options: Speech) -> WhisperEngine:
-    """The engine that the settings ask for; the model is fetched where its name is known and it is not here."""
-    device = options.device
-    if device == "auto":
-        device = "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
-    model = Whisper(resolve(options.model, device), device=device, threads=options.threads)
-    return WhisperEngine(model)
+def has_cuda() -> bool:
+    """Whether there is a CUDA device that CTranslate2 can use."""
+    return bool(ctranslate2.get_cuda_device_count())
