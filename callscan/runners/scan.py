@@ -84,8 +84,7 @@ def perform(
     found = chain([next(found)], found)  # a path that is not there is told before an archive is made and a model loaded
     store = Archive.create(archive)
     with lock(store.url):
-        for folder in ("", "calls", "inventory"):
-            store.store.sweep(folder)
+        _sweep(store)
         progress.loading()
         with _runner(settings)(store.url, settings, engine or partial(load_engine, settings)) as run:
             batches = gather(found, settings.calls.settle)
@@ -93,9 +92,16 @@ def perform(
             progress.planned(plan)
             for summary in run.shards(plan.tasks(), progress.done):
                 progress.shard(summary)
+        _sweep(store)  # a worker may have been killed while it wrote, and another have done its work
         progress.counting()
         report = count(store, lexicon)
         return Outcome(report, plan.failures())
+
+
+def _sweep(archive: Archive) -> None:
+    """Remove what killed writers left half written; nobody else writes while the lock is held."""
+    for folder in ("", "calls", "inventory", "report"):
+        archive.store.sweep(folder)
 
 
 def _runner(settings: Settings) -> Runner:
