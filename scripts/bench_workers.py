@@ -98,8 +98,8 @@ def bench_inventory(count: int) -> None:
             began = time.monotonic()
             given = sum(len(task.calls) for task in plan.tasks())
             print(
-                f"{name}: {plan.discovered} recordings in {len(plan.shards)} shards, {planned:.1f} s to plan ({cpu:.1f} s of CPU),"
-                f" {time.monotonic() - began:.1f} s to hand out {given} recordings,"
+                f"{name}: {plan.discovered} recordings in {len(plan.shards)} shards,"
+                f" {planned:.1f} s to plan ({cpu:.1f} s of CPU), {time.monotonic() - began:.1f} s to hand out {given} recordings,"
                 f" peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB",
                 flush=True,
             )
