@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
+import importlib.util
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -63,6 +65,8 @@ class Whisper:
     the model's ``callscan.json`` names because it was trained on them."""
 
     def __init__(self, directory: Path, *, device: str, compute_type: str = "default", threads: int = 0) -> None:
+        if device == "cuda":
+            _load_cublas()
         try:
             self._loaded = faster_whisper.WhisperModel(
                 str(directory), device=device, compute_type=compute_type, cpu_threads=threads, local_files_only=True
@@ -203,3 +207,16 @@ def _shrinking(work: Callable[[Any], list[_T]], items: list[Any]) -> list[_T]:
 def has_cuda() -> bool:
     """Whether there is a CUDA device that CTranslate2 can use."""
     return bool(ctranslate2.get_cuda_device_count())
+
+
+def _load_cublas() -> None:
+    """Load cuBLAS 12 from the ``cuda`` extra, where it is installed.
+
+    CTranslate2 opens it by name when it first multiplies, and the loader does not look into site-packages.
+    """
+    spec = importlib.util.find_spec("nvidia")
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        for name in ("libcublasLt.so.12", "libcublas.so.12"):
+            library = Path(folder) / "cublas" / "lib" / name
+            if library.exists():
+                ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
