@@ -50,7 +50,10 @@ def test_report_and_its_schema(tmp_path: Path) -> None:
     assert "those of the last time" in out
 
 
-@pytest.mark.parametrize(
+BAD = ("--from=x", "--where=queue", "--where=colour=red", "--alert=panic", "--by=colour")
+
+
+@pytest.mark.parametrize("argument", BAD)
     "argument", ["--from=x", "--where=queue", "--where=colour=red", "--alert=panic", "--by=colour"]
 )
 def test_what_cannot_be_done_is_one_clear_line(tmp_path: Path, argument: str) -> None:
