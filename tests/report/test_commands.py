@@ -54,8 +54,6 @@ BAD = ("--from=x", "--where=queue", "--where=colour=red", "--alert=panic", "--by
 
 
 @pytest.mark.parametrize("argument", BAD)
-    "argument", ["--from=x", "--where=queue", "--where=colour=red", "--alert=panic", "--by=colour"]
-)
 def test_what_cannot_be_done_is_one_clear_line(tmp_path: Path, argument: str) -> None:
     count(make_archive(tmp_path / "archive", make_world(5).records), PhraseLexicon())
     with pytest.raises(UsageError) as caught:
