@@ -97,9 +97,10 @@ def bench_inventory(count: int) -> None:
             planned, cpu = time.monotonic() - began, time.process_time() - spent
             began = time.monotonic()
             given = sum(len(task.calls) for task in plan.tasks())
+            handed = time.monotonic() - began
             print(
                 f"{name}: {plan.discovered} recordings in {len(plan.shards)} shards,"
-                f" {planned:.1f} s to plan ({cpu:.1f} s of CPU), {time.monotonic() - began:.1f} s to hand out {given} recordings,"
+                f" {planned:.1f} s to plan ({cpu:.1f} s of CPU), {handed:.1f} s to hand out {given} recordings,"
                 f" peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB",
                 flush=True,
             )

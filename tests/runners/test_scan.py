@@ -176,6 +176,19 @@ def test_whichever_write_fails_the_next_run_continues(
             assert results(tmp_path / f"archive{step}") == results(whole)
 
 
+def test_what_a_killed_worker_left_is_gone_when_the_run_ends(
+    recordings: Path, settings: Settings, tmp_path: Path
+) -> None:
+    class Leaving(FakeEngine):
+        def transcribe(self, calls: Iterable[CallAudio]) -> Iterator[CallSpeech]:
+            (tmp_path / "archive" / "calls").mkdir(exist_ok=True)
+            (tmp_path / "archive" / "calls" / ".partial-000001-000000.parquet-1-00").write_bytes(b"half")
+            return super().transcribe(calls)
+
+    scan(recordings, archive=tmp_path / "archive", settings=settings, engine=Leaving)
+    assert not list((tmp_path / "archive").rglob(".partial-*"))
+
+
 def test_the_public_names() -> None:
     assert callscan.scan is scan
     assert callscan.Archive is Archive
