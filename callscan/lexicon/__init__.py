@@ -1,7 +1,7 @@
 """Finding the words of friction: lexicons, the pattern language and the matcher."""
 
-from callscan.lexicon.announcements import Announcements, mark_all, mark_ivr, mark_repeated, repeated_phrases
+from callscan.lexicon.announcements import Announcements, mark_ivr
 from callscan.lexicon.lexicon import Lexicon
 from callscan.lexicon.load import Issue
 
-__all__ = ["Announcements", "Issue", "Lexicon", "mark_all", "mark_ivr", "mark_repeated", "repeated_phrases"]
+__all__ = ["Announcements", "Issue", "Lexicon", "mark_ivr"]

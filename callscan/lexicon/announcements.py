@@ -1,7 +1,7 @@
 """Who is a machine: announcements and hold messages, so that nobody's words are counted as the customer's.
 
-Two signs. A segment holds what only machines say, before any agent has spoken. Or the same words stand at the
-same place of many calls: no two customers open with the same twelve words in the same second.
+A segment is a machine's when it holds what only machines say, before any agent has spoken. Announcements that no
+lexicon knows are recognised where many calls are counted together (callscan/report/assemble.py).
 """
 
 from __future__ import annotations
@@ -10,29 +10,21 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from callscan.lexicon.alphabet import Alphabet, WordMemory
-from callscan.lexicon.lexicon import Lexicon
+from callscan.lexicon.alphabet import Alphabet, Language, WordMemory
+from callscan.lexicon.pattern import Pattern
 from callscan.lexicon.program import Program, compiled, features, leaves
 from callscan.lexicon.words import normalised
 from callscan.records import Segment, Transcript
 
-MIN_WORDS = 5
-"""Shorter segments ("bonjour") are the same in many calls without being a machine's."""
-MIN_CALLS = 5
-MIN_SHARE = 0.05
-SAME_PLACE = 3.0
-"""Seconds by which the start of one announcement may differ between calls."""
-
 
 class Announcements:
-    """The announcements a lexicon knows, for one language."""
+    """The announcements of one language: ``patterns`` of what only a machine says."""
 
-    def __init__(self, lexicon: Lexicon, language: str = "fr") -> None:
-        patterns = lexicon.sources(language).announcements
+    def __init__(self, patterns: Sequence[Pattern], language: Language) -> None:
         self._expression: re.Pattern[str] | None = None
         if not patterns:
             return
-        alphabet = Alphabet(lexicon.language(language))
+        alphabet = Alphabet(language)
         for leaf in {leaf for pattern in patterns for leaf in leaves(pattern.node)}:
             asked = list(features(leaf, alphabet))
             alphabet.ask((f for f, _ in asked), ((s, f) for f, s in asked if s))
@@ -65,51 +57,3 @@ def mark_ivr(transcript: Transcript, announcements: Announcements) -> Transcript
             opened = True
         segments.append(segment)
     return replace(transcript, segments=tuple(segments))
-
-
-def _phrase(segment: Segment) -> bytes | None:
-    words = normalised(segment.text)[1].split()
-    return b" ".join(words) if len(words) >= MIN_WORDS else None
-
-
-def repeated_phrases(transcripts: Iterable[Transcript]) -> Mapping[bytes, float]:
-    """What stands at the same place of many calls: normalised text to its usual start in seconds."""
-    starts: dict[bytes, list[float]] = {}
-    calls = 0
-    for transcript in transcripts:
-        calls += 1
-        first: dict[bytes, float] = {}
-        for segment in transcript.segments:
-            phrase = _phrase(segment)
-            if phrase is not None:
-                first.setdefault(phrase, segment.start)
-        for phrase, start in first.items():
-            starts.setdefault(phrase, []).append(start)
-    needed = max(MIN_CALLS, MIN_SHARE * calls)
-    found: dict[bytes, float] = {}
-    for phrase, times in starts.items():
-        if len(times) < needed:
-            continue
-        times.sort()
-        middle = times[len(times) // 2]
-        if sum(abs(time - middle) <= SAME_PLACE for time in times) >= needed:
-            found[phrase] = middle
-    return found
-
-
-def mark_repeated(transcript: Transcript, phrases: Mapping[bytes, float]) -> Transcript:
-    """The transcript with the segments of :func:`repeated_phrases` that stand at their place said by ``ivr``."""
-
-    def spoken(segment: Segment) -> Segment:
-        phrase = _phrase(segment)
-        if phrase is None or abs(segment.start - phrases.get(phrase, float("inf"))) > SAME_PLACE:
-            return segment
-        return replace(segment, speaker="ivr")
-
-    return replace(transcript, segments=tuple(spoken(segment) for segment in transcript.segments))
-
-
-def mark_all(transcripts: Sequence[Transcript], announcements: Announcements) -> list[Transcript]:
-    """Both signs over many calls that are at hand together."""
-    phrases = repeated_phrases(transcripts)
-    return [mark_ivr(mark_repeated(transcript, phrases), announcements) for transcript in transcripts]

@@ -9,6 +9,7 @@ from typing import Any
 
 from callscan.errors import ConfigError
 from callscan.lexicon.alphabet import Language
+from callscan.lexicon.announcements import Announcements, mark_ivr
 from callscan.lexicon.load import Example, Issue, Sources, files_of, read_language
 from callscan.lexicon.matcher import Matcher
 from callscan.records import Hit, Segment, Speaker, Transcript
@@ -43,10 +44,11 @@ class Lexicon:
     def __init__(self, sources: Mapping[str, Sources]) -> None:
         self._sources = dict(sources)
         self._matchers: dict[str, Matcher] = {}
+        self._announcements: dict[str, Announcements] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """What another process needs to make its own matchers."""
-        return {"_sources": self._sources, "_matchers": {}}
+        return {"_sources": self._sources, "_matchers": {}, "_announcements": {}}
 
     @classmethod
     def load(cls, paths: Sequence[Path] = ()) -> Lexicon:
@@ -113,9 +115,26 @@ class Lexicon:
             return code
         return DEFAULT_LANGUAGE if DEFAULT_LANGUAGE in self._sources else next(iter(self._sources))
 
+    def announcements(self, language: str = DEFAULT_LANGUAGE) -> Announcements:
+        """What is known of a language's announcements, made on first use."""
+        code = self._code(language)
+        if code not in self._announcements:
+            self._announcements[code] = Announcements(self._sources[code].announcements, _language(code))
+        return self._announcements[code]
+
     def match(self, transcript: Transcript) -> tuple[Hit, ...]:
-        """All hits of one call, by start time; flagged ones included."""
-        return self.matcher(transcript.language).match([transcript])[0]
+        """All hits of one call, by start time; flagged ones included, and none in what a machine says."""
+        return self._matched([transcript])[0]
+
+    def _matched(self, transcripts: Sequence[Transcript]) -> list[tuple[Hit, ...]]:
+        """The hits of transcripts of one language. Who is a machine is asked only where something was found."""
+        found = self.matcher(transcripts[0].language).match(transcripts)
+        known = self.announcements(transcripts[0].language)
+        kept = []
+        for transcript, hits in zip(transcripts, found, strict=True):
+            said = mark_ivr(transcript, known).segments if hits else ()
+            kept.append(tuple(hit for hit in hits if said[hit.segment].speaker != "ivr"))
+        return kept
 
     def match_many(self, transcripts: Iterable[Transcript]) -> Iterator[tuple[Hit, ...]]:
         """The hits of each call, in order: the same as :meth:`match`, a few times faster for short calls."""
@@ -123,12 +142,12 @@ class Lexicon:
         size = 0
         for transcript in transcripts:
             if batch and (size > BATCH or self._code(transcript.language) != self._code(batch[0].language)):
-                yield from self.matcher(batch[0].language).match(batch)
+                yield from self._matched(batch)
                 batch, size = [], 0
             batch.append(transcript)
             size += len(transcript.segments)
         if batch:
-            yield from self.matcher(batch[0].language).match(batch)
+            yield from self._matched(batch)
 
     def match_text(self, text: str, speaker: Speaker = "unknown", language: str = DEFAULT_LANGUAGE) -> tuple[Hit, ...]:
         """All hits in a text of no recording; times are positions in it, 0 to 1."""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from callscan.lexicon import Announcements, Lexicon, mark_all, mark_ivr, repeated_phrases
+from callscan.lexicon import Lexicon, mark_ivr
 from callscan.records import Hit, Segment, Speaker, Transcript, Word
 
 SAID = [
@@ -126,18 +126,10 @@ def test_a_sentence_s_end_stops_a_gap(write_issue) -> None:
 def test_an_announcement_before_the_agent_is_the_ivr_s(lexicon: Lexicon) -> None:
     said = "votre temps d'attente est estimé à cinq minutes merci de patienter"
     transcript = call(("customer", said), ("agent", "bonjour"), ("customer", "enfin une heure d'attente c'est long"))
-    marked = mark_ivr(transcript, Announcements(lexicon))
+    marked = mark_ivr(transcript, lexicon.announcements())
     assert [segment.speaker for segment in marked.segments] == ["ivr", "agent", "customer"]
     assert [hit.segment for hit in lexicon.match(marked) if hit.issue == "waiting"] == [2]
-
-
-def test_the_same_words_at_the_same_place_of_many_calls_are_a_machine_s(lexicon: Lexicon) -> None:
-    opening = "chez nous tout est fait pour vous rendre la vie plus belle"
-    calls = [call(("customer", opening), ("agent", f"bonjour numéro {n}")) for n in range(6)]
-    phrases = repeated_phrases(calls)
-    assert list(phrases.values()) == [0.0]
-    assert {s.speaker for t in mark_all(calls, Announcements(lexicon)) for s in t.segments[:1]} == {"ivr"}
-    assert repeated_phrases(calls[:3]) == {}
+    assert lexicon.match(transcript) == lexicon.match(marked)
 
 
 def test_calls_together_are_matched_as_each_by_itself(lexicon: Lexicon) -> None:
