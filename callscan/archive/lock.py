@@ -27,21 +27,24 @@ def lock(url: str) -> Iterator[None]:
 
     path = _lock_file(url)
     path.parent.mkdir(parents=True, exist_ok=True)
+    held = filelock.FileLock(path, timeout=0)
     try:
-        with filelock.FileLock(path, timeout=0):
-            _holder_file(path).write_text(json.dumps(_me()), encoding="utf-8")
-            try:
-                yield
-            finally:
-                _holder_file(path).unlink(missing_ok=True)
+        held.acquire()
+        _holder_file(path).write_text(json.dumps(_me()), encoding="utf-8")
     except filelock.Timeout:
         raise ArchiveError(
             f"{url} is being written by another run{_named(holder(url))}", "wait for it to end, or stop it"
         ) from None
     except OSError as error:
+        held.release()
         raise ArchiveError(
             f"cannot lock {url}: {error.strerror or error}", "check permissions and free space"
         ) from error
+    try:
+        yield
+    finally:
+        _holder_file(path).unlink(missing_ok=True)
+        held.release()
 
 
 def is_locked(url: str) -> bool:

@@ -20,7 +20,7 @@ from callscan.records import Segment, Span, Word
 from callscan.speech import gates
 from callscan.speech.api import CallAudio, CallSpeech
 from callscan.speech.models import resolve
-from callscan.speech.vad import spans_of, speech_probabilities
+from callscan.speech.vad import PADDING, padded, spans_of, speech_probabilities
 from callscan.speech.whisper import LADDER, Features, Heard, Whisper, has_cuda
 from callscan.speech.windows import Window, pack
 
@@ -102,7 +102,7 @@ class WhisperEngine:
         )
         windows = [
             window for channel in range(audio.channels)
-            for window in pack(channel, list(spans[channel]), self._model.lengths)
+            for window in pack(channel, padded(list(spans[channel]), audio.duration), self._model.lengths)
         ]  # fmt: skip
         return _Call(audio, spans, windows, language=audio.language or "")
 
@@ -161,7 +161,11 @@ class WhisperEngine:
             for span in found
             if span.duration >= _OMITTED and not gates.covered(span, [s for s in segments if s.channel == channel])
         ]
-        alone = [window for channel, span in omitted for window in pack(channel, [span], self._model.lengths)]
+        alone = [
+            window
+            for channel, span in omitted
+            for window in pack(channel, padded([span], call.audio.duration), self._model.lengths)
+        ]
         once_more = _Call(call.audio, call.spans, alone, call.language, call.probability, len(alone))
         for at in range(0, len(alone), self._batch):
             part = range(at, min(at + self._batch, len(alone)))
@@ -172,7 +176,9 @@ class WhisperEngine:
             if not found and _silent(heard):
                 spans[channel].remove(span)  # the recogniser, too, hears nobody speak
             if found:  # what is heard alone takes the place of a loop or a phantom
-                segments = [s for s in segments if s.channel != channel or not span.start <= s.start < span.end]
+                segments = [
+                    s for s in segments if s.channel != channel or not span.start - PADDING <= s.start < span.end
+                ]
                 segments += found
         ordered = tuple(sorted(segments, key=lambda s: (s.start, s.channel, s.end)))
         speech = sum(span.duration for found in spans for span in found)

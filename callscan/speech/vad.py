@@ -88,7 +88,7 @@ def _framed(call: CallAudio, channel: int, first: int, last: int) -> NDArray[np.
 
 
 def spans_of(probabilities: NDArray[np.float32], duration: float, longest: float) -> list[Span]:
-    """Speech spans, padded, in order and apart, none longer than ``longest`` seconds.
+    """Speech spans in order and apart, none longer than ``longest`` seconds once it is padded.
 
     Longer speech is cut where it is least likely to be speech in the second half of what fits.
     """
@@ -112,12 +112,21 @@ def spans_of(probabilities: NDArray[np.float32], duration: float, longest: float
         while end - begin > fits:
             middle = begin + fits // 2
             cut = middle + int(np.argmin(probabilities[middle : begin + fits]))
-            spans.append(_padded(begin, cut, spans, duration))
+            spans.append(_span(begin, cut, duration))
             begin = cut
-        spans.append(_padded(begin, end, spans, duration))
+        spans.append(_span(begin, end, duration))
     return spans
 
 
-def _padded(begin: int, end: int, before: list[Span], duration: float) -> Span:
-    start = max(begin * FRAME_SECONDS - PADDING, before[-1].end if before else 0.0)
-    return Span(round(start, 3), round(min(end * FRAME_SECONDS + PADDING, duration), 3))
+def padded(spans: list[Span], duration: float) -> list[Span]:
+    """The spans with :data:`PADDING` on both sides, as far as the call and their neighbours leave room."""
+    wide: list[Span] = []
+    for number, span in enumerate(spans):
+        before = wide[-1].end if wide else 0.0
+        after = (span.end + spans[number + 1].start) / 2 if number + 1 < len(spans) else duration
+        wide.append(Span(max(span.start - PADDING, before), min(span.end + PADDING, max(after, span.end))))
+    return wide
+
+
+def _span(begin: int, end: int, duration: float) -> Span:
+    return Span(round(begin * FRAME_SECONDS, 3), round(min(end * FRAME_SECONDS, duration), 3))

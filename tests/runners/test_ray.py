@@ -58,12 +58,14 @@ from callscan.runners.scan import scan
 from callscan.config import *
 from callscan.speech.fake import FakeEngine
 
+folder = sys.argv[2]  # the worker has other arguments
+
 def engine():
     facts = {name: os.environ.get(name, "") for name in ("RAY_AUTH_MODE", "RAY_USAGE_STATS_ENABLED")}
-    Path(sys.argv[2], str(os.getpid())).write_text(str(facts))
+    Path(folder, str(os.getpid())).write_text(str(facts))
     return FakeEngine()
 
-scan(sys.argv[1], archive=f"{sys.argv[2]}/archive", settings=SETTINGS, engine=engine)
+scan(sys.argv[1], archive=f"{folder}/archive", settings=SETTINGS, engine=engine)
 import ray
 assert not ray.is_initialized()
 """
