@@ -222,9 +222,10 @@ def _issues(report: Report) -> Table:
     from rich.text import Text
 
     table = Table(title=f"Issues in {report.calls} calls", title_justify="left", box=None, pad_edge=False)
-    table.add_column("issue")
-    for name in ("calls", "per 100", "95 %", "hits"):
-        table.add_column(name, justify="right")
+    # On a narrow terminal the quotes give way, never a number or a name.
+    table.add_column("issue", no_wrap=True, min_width=max(len(issue.label.en or issue.id) for issue in report.issues))
+    for name, width in (("calls", 5), ("per 100", 7), ("95 %", 10), ("hits", 4)):
+        table.add_column(name, justify="right", no_wrap=True, min_width=width)
     table.add_column("what was said", no_wrap=True, overflow="ellipsis")
     for issue in report.issues:
         rate = "–" if issue.calls_per_100 is None else f"{issue.calls_per_100:.1f}"
