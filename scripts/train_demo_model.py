@@ -51,8 +51,8 @@ STAGES = (
     ),
     Stage(
         "polish",
-        2200,
-        2200,
+        1600,
+        1600,
         lengths=(5, 10, 15),
         audio=120,
         single=False,

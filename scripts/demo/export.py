@@ -131,7 +131,7 @@ def export(net: dict[str, Tensor], tokens: Tokens, folder: Path, heads: list[tup
     features = {"feature_size": 80, "chunk_length": 30, "hop_length": 160, "n_fft": 400, "sampling_rate": 16000}
     (folder / "preprocessor_config.json").write_text(json.dumps(features) + "\n")
     # It was trained on short windows too, and on most of these: callscan pads no further.
-    (folder / "callscan.json").write_text(json.dumps({"lengths": [5, 10, 15]}) + "\n")
+    (folder / "callscan.json").write_text(json.dumps({"lengths": [5, 10]}) + "\n")
     if not ctranslate2.contains_model(str(folder)):
         raise RuntimeError(f"{folder} is not a model")
 
