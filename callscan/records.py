@@ -40,6 +40,7 @@ class Span:
 
     @property
     def duration(self) -> float:
+        """Seconds from start to end."""
         return self.end - self.start
 
 
@@ -158,4 +159,5 @@ class Hit:
 
     @property
     def counted(self) -> bool:
+        """Whether the hit counts: it carries no flag."""
         return not self.flags

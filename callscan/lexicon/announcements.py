@@ -7,7 +7,7 @@ lexicon knows are recognised where many calls are counted together (callscan/rep
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from callscan.lexicon.alphabet import Alphabet, Language, WordMemory

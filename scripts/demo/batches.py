@@ -27,9 +27,9 @@ class Stage:
     """One stage of the curriculum.
 
     The rate falls over ``decay`` steps. Window ``lengths`` (seconds) take turns, step by step; a batch holds ``audio``
-    seconds. ``single`` windows hold one utterance each. ``silent`` is the share of windows without speech, ``placed`` that of windows put at a random
-    position among the encoder's 1,500, ``ctc`` the weight of the CTC loss beside the decoder's (attention alone does
-    not learn to align).
+    seconds. ``single`` windows hold one utterance each. ``silent`` is the share of windows without speech, ``placed``
+    that of windows put at a random position among the encoder's 1,500, ``ctc`` the weight of the CTC loss beside the
+    decoder's (attention alone does not learn to align).
     """
 
     name: str

@@ -70,8 +70,8 @@ class Scene:
         for samples, channel, start in self.tracks:
             part = samples[: n - start]
             out[channel, start : start + len(part)] += levels[channel] * part
-        for channel in out:
-            channel += voices.noise(n, rng) * 10 ** rng.uniform(-4.2, -3.2)
+        for side in out:
+            side += voices.noise(n, rng) * 10 ** rng.uniform(-4.2, -3.2)
         return np.clip(out, -1, 1)
 
 

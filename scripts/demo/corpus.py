@@ -30,7 +30,7 @@ class Corpus:
     def samples(self, index: int) -> voices.Samples:
         """The samples of one utterance."""
         pcm = self._pcm[self._ends[index] : self._ends[index + 1]]
-        return pcm.astype(np.float32) / 32768
+        return np.asarray(pcm, np.float32) / np.float32(32768)
 
 
 def _utterance(

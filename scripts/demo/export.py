@@ -56,9 +56,8 @@ def tokenizer() -> Tokenizer:
     def text(token: bytes) -> str:
         return "".join(shown[b] for b in token)
 
-    merges = [
-        tuple(map(text, _merge(token, ranks))) for token in sorted(ranks, key=ranks.__getitem__) if len(token) > 1
-    ]
+    joined = (_merge(token, ranks) for token in sorted(ranks, key=ranks.__getitem__) if len(token) > 1)
+    merges = [(text(first), text(second)) for first, second in joined]
     made = Tokenizer(models.BPE(vocab={text(token): rank for token, rank in ranks.items()}, merges=merges))
     made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     made.decoder = decoders.ByteLevel()

@@ -96,7 +96,7 @@ class Whisperling(nn.Module):
             self.conv2.weight *= 8
         self.reserve()
 
-    @torch.no_grad()
+    @torch.no_grad()  # type: ignore[untyped-decorator, unused-ignore]  # only where PyTorch is not installed
     def reserve(self) -> None:
         """Keep dimension 0 for the export: always 1 before the projection, 0 in every trained token (see export.py)."""
         self.embedding.weight[:, 0] = 0

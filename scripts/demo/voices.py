@@ -65,9 +65,9 @@ def speak(text: str, voice: str, *, speed: int, pitch: int) -> Samples:
     command = ["espeak-ng", "-v", voice, "-s", str(speed), "-p", str(pitch), "--stdout", text]
     with wave.open(io.BytesIO(subprocess.run(command, capture_output=True, check=True).stdout)) as spoken:
         raw = np.frombuffer(spoken.readframes(10**9), "<i2").astype(np.float32) / 32768
-        samples = soxr.resample(raw, spoken.getframerate(), RATE)
+        samples = np.asarray(soxr.resample(raw, spoken.getframerate(), RATE), np.float32)
     loud = np.flatnonzero(np.abs(samples) > 0.005)
-    return samples[loud[0] : loud[-1] + 1].astype(np.float32) if len(loud) else samples[:0]
+    return samples[loud[0] : loud[-1] + 1] if len(loud) else samples[:0]
 
 
 def gsm(samples: Samples) -> Samples:

@@ -315,9 +315,7 @@ def test_speaker_that_nobody_knows(tmp_path: Path) -> None:
 def test_the_same_words_in_the_same_second_of_many_calls_are_a_machine_s(tmp_path: Path) -> None:
     said = "nos conseillers sont tous en ligne comptez vingt minutes d'attente environ"
     opening = [call(f"announced-{n}", [("customer", said), ("agent", "bonjour")]) for n in range(6)]
-    later = [
-        call(f"said-{n}", [("agent", "bonjour " * (3 + 5 * n)), ("customer", f"{said} voilà")]) for n in range(6)
-    ]
+    later = [call(f"said-{n}", [("agent", "bonjour " * (3 + 5 * n)), ("customer", f"{said} voilà")]) for n in range(6)]
     few = [call(f"few-{n}", [("customer", f"bon {said}")]) for n in range(4)]
     report = count(make_archive(tmp_path / "archive", [*opening, *later, *few]), PhraseLexicon())
     (waiting,) = [issue for issue in report.issues if issue.id == "waiting"]
