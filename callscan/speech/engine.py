@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
@@ -204,7 +204,7 @@ class WhisperEngine:
         for part, text, spoken in zip(heard.parts, heard.texts, heard.words, strict=True):
             words: list[Word] = []
             for word in spoken:
-                time = window.call_time(word.start, word.end)
+                time = _within(window.call_time(word.start, word.end), call.spans[window.channel])
                 start = max(time.start, words[-1].end if words else 0.0)
                 words.append(
                     Word(word.text.strip(), round(start, 3), round(max(start, time.end), 3), round(word.probability, 4))
@@ -227,6 +227,14 @@ class WhisperEngine:
                 )
             )
         return segments
+
+
+def _within(time: Span, spans: Sequence[Span]) -> Span:
+    """A word's time without the padding: cut at the ends of the speech it lies in, the nearest span."""
+    middle = (time.start + time.end) / 2
+    speech = min(spans, key=lambda span: max(span.start - middle, middle - span.end, 0.0))
+    start = min(max(time.start, speech.start), speech.end)
+    return Span(start, min(max(time.end, start), speech.end))
 
 
 def _silent(heard: Heard) -> bool:
