@@ -36,8 +36,8 @@ _PER_SECOND = 12  # tokens that nobody speaks in a second: what goes on for long
 class Effort:
     """How hard a window is decoded.
 
-    Whisper's own fallback samples at a temperature. CTranslate2's sampler is seeded once a thread, so its text would
-    differ from run to run; a wider beam that is forbidden to repeat itself finds another text, and always the same.
+    Whisper's own fallback samples at a temperature. CTranslate2's sampler gives another text at each call, whatever its
+    seed; a wider beam that is forbidden to repeat itself finds another text too, and always the same one.
     """
 
     beam: int
