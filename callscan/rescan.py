@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +30,7 @@ from callscan.report.count import IssueInfo
 from callscan.report.difference import Change, difference
 from callscan.report.metadata import join
 from callscan.report.metadata import read as read_metadata
+from callscan.report.work import work
 from callscan.report.write import WRITTEN, from_json, write_files
 
 if TYPE_CHECKING:
@@ -56,23 +57,21 @@ def count(
     *,
     by: Sequence[str] = (),
     metadata: Path | None = None,
-    stages: Mapping[str, float] | None = None,
     processes: int | None = None,
     contact_days: int = DAYS,
 ) -> Report:
     """Match every transcript of the archive, write ``ARCHIVE/report/`` and return the report.
 
     ``by`` names further metadata columns to break every issue down by; ``metadata`` is an operational table
-    (:mod:`callscan.report.metadata`), by default the one of the last count; ``stages`` are seconds of work by stage,
-    as the scan measured them; ``processes`` is how many match side by side (default: one a core). The rates are over
-    calls scanned and calls degraded that have a transcript. The same archive and lexicon give the same bytes.
+    (:mod:`callscan.report.metadata`), by default the one of the last count; ``processes`` is how many match side by
+    side (default: one a core). The rates are over calls scanned and calls degraded that have a transcript. The same
+    archive and lexicon give the same bytes.
     """
     return recount(
         archive,
         lexicon,
         by=by,
         metadata=metadata,
-        stages=stages,
         processes=processes,
         contact_days=contact_days,
     ).report
@@ -84,7 +83,6 @@ def recount(
     *,
     by: Sequence[str] = (),
     metadata: Path | None = None,
-    stages: Mapping[str, float] | None = None,
     processes: int | None = None,
     contact_days: int = DAYS,
 ) -> Recount:
@@ -113,7 +111,7 @@ def recount(
             lexicon=lexicon.digest,
             selection=Selection(by=tuple(by)),
             metadata=joined,
-            stages=stages if stages is not None else _kept_stages(archive),
+            work=work(archive.costs()),
             contact_days=contact_days,
             place=_place(archive),
         )
@@ -144,7 +142,7 @@ def cut(
             lexicon=last.lexicon.digest,
             selection=selection,
             metadata=last.metadata,
-            stages=last.cost.stages,
+            work=last.cost.work,
             contact_days=contact_days,
             place=place,
         )
@@ -195,14 +193,6 @@ def _kept_metadata(archive: Archive) -> pa.Table | None:
         return pq.read_table(io.BytesIO(archive.store.read(f"{FOLDER}/{METADATA}")))
     except FileNotFoundError:
         return None
-
-
-def _kept_stages(archive: Archive) -> Mapping[str, float]:
-    """What the scan took, as the last report says: counting again costs no audio."""
-    try:
-        return last_report(archive).cost.stages
-    except ArchiveError:
-        return {}
 
 
 def _changes(archive: Archive, folder: Path) -> tuple[Change, ...]:

@@ -19,6 +19,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from types import MappingProxyType, TracebackType
+from typing import Any
 
 from callscan.archive import Archive
 from callscan.archive.inventory import Planned, Task
@@ -98,7 +99,8 @@ class Worker:
 
         ``done`` is called with a number of recordings whenever so many more are done.
         """
-        began = time.monotonic()
+        began = time.perf_counter()
+        self._engine.meter.take()
         records: dict[str, CallRecord] = {}
         heard = 0
         for call, speech in self._transcribed(self._opened(task, records)):
@@ -107,11 +109,23 @@ class Worker:
             heard += 1
         ordered = [records[planned.recording.uri] for planned in task.calls]
         audio = sum(record.audio.decoded for record in ordered if record.audio is not None)
-        wall = time.monotonic() - began
-        cost = json.dumps({"audio_s": round(audio, 3), "wall_s": round(wall, 3)})
+        spent = self._engine.meter.take()
+        encoding = time.perf_counter()
+
+        def cost() -> dict[str, Any]:
+            now = time.perf_counter()
+            seconds = {name: round(value, 4) for name, value in spent.seconds.items()}
+            return {
+                "audio_s": round(audio, 3),
+                "wall_s": round(now - began, 3),
+                "stages": seconds | {"archive": round(now - encoding, 4)},
+                **spent.counts,
+            }
+
         self._archive.commit(task.shard, ordered, fingerprint=self.fingerprint, cost=cost)
         done(len(ordered) - heard)
-        return Summary(task.shard, dict(Counter(record.status for record in ordered)), audio, wall)
+        statuses = dict(Counter(record.status for record in ordered))
+        return Summary(task.shard, statuses, audio, time.perf_counter() - began)
 
     def _opened(self, task: Task, records: dict[str, CallRecord]) -> Iterator[_Call]:
         """The calls that can be transcribed, decoded a few ahead; those that cannot go straight into ``records``."""
@@ -145,12 +159,14 @@ class Worker:
             try:
                 if planned.reason:
                     raise RecordingError(planned.reason, planned.detail)
-                path = stack.enter_context(_local(planned.recording))
-                key = hash_file(path)
+                with self._engine.meter.time("read"):
+                    path = stack.enter_context(_local(planned.recording))
+                    key = hash_file(path)
                 _demand_unchanged(planned.recording, path)
                 if key in known:
                     return _duplicate(planned, key)
-                decoded = stack.enter_context(self._decode(path))
+                with self._engine.meter.time("decode"):
+                    decoded = stack.enter_context(self._decode(path))
                 _demand_unchanged(planned.recording, path)
                 return _Call(planned, key, decoded, stack.pop_all().close)
             except Exception as error:  # noqa: BLE001 - here it becomes a status

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _DAMAGED = "callscan verify ARCHIVE names every damaged file"
 _KIND = "callscan archive"
+_COST = "callscan.cost"
 _SHARD = re.compile(r"(\d{6}-\d{6}(?:-[01]+)?)\.parquet")
 _RUN = re.compile(r"(\d{6})\.parquet")
 
@@ -131,15 +132,33 @@ class Archive:
         except (OSError, pa.ArrowInvalid) as error:
             raise ArchiveError(f"{self.store.path(name)} is damaged: {error}", _DAMAGED) from error
 
-    def commit(self, shard: str, records: Iterable[CallRecord], *, fingerprint: str, cost: str = "") -> None:
+    def commit(
+        self,
+        shard: str,
+        records: Iterable[CallRecord],
+        *,
+        fingerprint: str,
+        cost: Callable[[], Mapping[str, Any]] | None = None,
+    ) -> None:
         """Write a shard; it is there for every reader, whole, when this returns.
 
-        ``cost`` is JSON that says what the shard took to make; it stands in the file's metadata, apart from the rows.
+        ``cost`` says what the shard took to make, as :meth:`costs` gives it back; it is called when all but that is
+        encoded, and stands in the file's metadata, apart from the rows.
         """
         table = to_table(records, fingerprint=fingerprint, shard=shard)
-        notes = {"callscan.format": str(FORMAT), "callscan.digest": content_digest(table), "callscan.cost": cost}
+        notes = {"callscan.format": str(FORMAT), "callscan.digest": content_digest(table)}
         table = table.replace_schema_metadata(notes)
-        self.store.write(f"calls/{shard}.parquet", _parquet(table.schema, table.to_batches()))
+        self.store.write(f"calls/{shard}.parquet", _parquet(table.schema, table.to_batches(), cost))
+
+    def costs(self) -> list[dict[str, Any]]:
+        """What each shard took to make, as it was committed; shards that do not say are left out."""
+        paths = self.shards()
+        if not paths:
+            return []
+        query = "SELECT value FROM parquet_kv_metadata($paths) WHERE key = $key ORDER BY file_name"
+        with self.connect() as connection:
+            found = connection.execute(query, {"paths": paths, "key": _COST.encode()}).fetchall()
+        return [json.loads(value) for (value,) in found if value]
 
     def append(self, records: Iterable[CallRecord], *, fingerprint: str = "") -> None:
         """Add call records that were made elsewhere (imported, simulated), as a run of its own with one shard.
@@ -220,8 +239,10 @@ class Archive:
                     yield _resolved(CallRecord("", "", "", "deferred"), row)
 
 
-def _parquet(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> bytes:
-    """Rows as the bytes of a Parquet file, each page with a checksum."""
+def _parquet(
+    schema: pa.Schema, batches: Iterable[pa.RecordBatch], cost: Callable[[], Mapping[str, Any]] | None = None
+) -> bytes:
+    """Rows as the bytes of a Parquet file, each page with a checksum; what they cost in its metadata."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -229,6 +250,8 @@ def _parquet(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> bytes:
     with pq.ParquetWriter(sink, schema, compression="zstd", write_page_checksum=True) as writer:
         for batch in batches:
             writer.write_batch(batch)
+        if cost is not None:
+            writer.add_key_value_metadata({_COST: json.dumps(cost(), sort_keys=True)})
     return bytes(sink.getvalue().to_pybytes())
 
 

@@ -63,15 +63,16 @@ def verify(archive: Archive, digest: Callable[[str], str]) -> Verdict:
             if shard == stem and len(done) < len(due):
                 problems.append(f"calls/{shard}.parquet: {len(due) - len(done)} of its recordings are missing")
     if not problems:
-        table = archive.ledger()
         try:
-            coverage(table)
+            ledger = archive.ledger()  # another library reads it, which may refuse what the first one took
+            coverage(ledger)
         except ArchiveError as error:
             problems.append(error.message)
-        for row in table.select(["uri", "key", "reason"]).to_pylist():
-            counts["waiting"] += row["reason"] == "interrupted"
-            if row["key"]:
-                counts[_rehashed(row["uri"], row["key"], digest, problems)] += 1
+        else:
+            for row in ledger.select(["uri", "key", "reason"]).to_pylist():
+                counts["waiting"] += row["reason"] == "interrupted"
+                if row["key"]:
+                    counts[_rehashed(row["uri"], row["key"], digest, problems)] += 1
     return Verdict(
         shards=counts["shards"],
         records=counts["records"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from callscan.report import count, database
 from callscan.report.alerts import alerts
 from callscan.report.contacts import DAYS, repeat_contact
-from callscan.report.contract import SCHEMA_VERSION, Cost, Cut, LexiconInfo, Measure, Metadata, Report
+from callscan.report.contract import SCHEMA_VERSION, Cost, Cut, LexiconInfo, Measure, Metadata, Report, Work
 from callscan.report.html import page
 from callscan.report.operations import operations
 
@@ -38,14 +38,14 @@ def build(
     lexicon: str,
     selection: database.Selection,
     metadata: Metadata | None = None,
-    stages: Mapping[str, float] | None = None,
+    work: Work | None = None,
     contact_days: int = DAYS,
     place: Path | None = None,
 ) -> tuple[Report, str]:
     """Count ``calls.parquet`` and ``hits.parquet`` into a report and its HTML page.
 
     ``issues`` are those of the lexicon, ``lexicon`` its digest; ``metadata`` says how the operational table met the
-    calls; ``stages`` are seconds of work by stage, as the scan measured them; a second call of one number within
+    calls; ``work`` is what the scans took; a second call of one number within
     ``contact_days`` days is a repeat contact; ``place`` is the folder that the page will lie in, so that it can link to
     the audio. UsageError where ``selection`` names a column that is not there.
     """
@@ -79,7 +79,7 @@ def build(
             interaction=_interaction(connection),
             repeat_contact=repeat_contact(connection, contact_days),
             operations=operations(connection),
-            cost=_cost(connection, stages or {}),
+            cost=_cost(connection, work),
         )
         return report, page(connection, report, cuts, place)
 
@@ -117,19 +117,12 @@ def _interaction(connection: DuckDBPyConnection) -> list[Measure]:
     return result
 
 
-def _cost(connection: DuckDBPyConnection, stages: Mapping[str, float]) -> Cost:
-    """What was heard, and the seconds of work by stage where the scan gave them."""
+def _cost(connection: DuckDBPyConnection, work: Work | None) -> Cost:
+    """What was heard, and what that took where the archive says it."""
     audio, speech, words = connection.execute(
         """SELECT CAST(coalesce(sum(CAST(round(duration * 1000) AS BIGINT)), 0) AS BIGINT),
             CAST(coalesce(sum(CAST(round(speech * 1000) AS BIGINT)), 0) AS BIGINT),
             CAST(coalesce(sum(words), 0) AS BIGINT)
         FROM chosen WHERE status IN ('scanned', 'degraded', 'no_speech')"""
     ).fetchall()[0]
-    work = sum(stages.values())
-    return Cost(
-        audio_seconds=audio / 1000,
-        speech_seconds=speech / 1000,
-        words=words,
-        stages={name: round(seconds, 3) for name, seconds in sorted(stages.items())},
-        realtime_factor=round(audio / 1000 / work, 2) if work > 0 else None,
-    )
+    return Cost(audio_seconds=audio / 1000, speech_seconds=speech / 1000, words=words, work=work)

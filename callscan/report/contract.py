@@ -248,14 +248,32 @@ class Slice(Struct, frozen=True, kw_only=True):
     of: Count
 
 
+class Work(Struct, frozen=True, kw_only=True):
+    """What listening took, all workers and all scans of the archive together.
+
+    Measured by the clock, and by how the calls fell into batches: the same recordings scanned again give other figures,
+    the same archive the same ones.
+    """
+
+    audio_seconds: Annotated[float, Meta(ge=0, description="seconds of audio that were decoded")]
+    worker_seconds: Annotated[float, Meta(ge=0, description="seconds of all workers, from shard to shard")]
+    realtime_factor: Annotated[float, Meta(ge=0, description="audio seconds a worker second")] | None
+    stages: Annotated[
+        dict[str, float],
+        Meta(description="seconds by stage, all threads; stages run side by side, so they sum to more than the time"),
+    ]
+    windows: Annotated[int, Meta(ge=0, description="windows decoded, each time it was")]
+    padding_share: Annotated[float, Meta(ge=0, le=1, description="encoder frames that hold no sound")] | None
+    batch_fill: Annotated[float, Meta(ge=0, le=1, description="windows of the places in their batches")] | None
+
+
 class Cost(Struct, frozen=True, kw_only=True):
-    """What the scan took. Null where the archive does not say."""
+    """What was heard, and what that took: null where the archive does not say."""
 
     audio_seconds: Annotated[float, Meta(ge=0, description="seconds of audio in the calls scanned")]
     speech_seconds: Annotated[float, Meta(ge=0, description="seconds of speech, all channels")]
     words: Count
-    stages: Annotated[dict[str, float], Meta(description="seconds by stage, summed over workers")]
-    realtime_factor: Annotated[float, Meta(ge=0, description="audio seconds a second of work")] | None
+    work: Work | None
 
 
 class Cut(Struct, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from callscan.records import Segment, Span
+from callscan.speech.meter import Meter
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,6 +57,11 @@ class SpeechEngine(Protocol):
     @property
     def fingerprint(self) -> str:
         """Hex digest of everything that can change the text: model digest, options, format version."""
+        ...
+
+    @property
+    def meter(self) -> Meter:
+        """Measures what the engine's stages cost; who runs the engine takes from it."""
         ...
 
     def transcribe(self, calls: Iterable[CallAudio]) -> Iterator[CallSpeech]:

@@ -19,6 +19,7 @@ from callscan.config import Speech
 from callscan.records import Segment, Span, Word
 from callscan.speech import gates
 from callscan.speech.api import CallAudio, CallSpeech
+from callscan.speech.meter import Meter
 from callscan.speech.models import resolve
 from callscan.speech.vad import PADDING, padded, spans_of, speech_probabilities
 from callscan.speech.whisper import LADDER, Features, Heard, Whisper, has_cuda
@@ -55,6 +56,11 @@ class WhisperEngine:
     def fingerprint(self) -> str:
         """Hex digest of the model and of this engine's version; the batch size changes no text."""
         return hashlib.sha256(f"{VERSION} {self._model.digest}".encode()).hexdigest()
+
+    @property
+    def meter(self) -> Meter:
+        """Seconds of ``vad``, ``features``, ``encode``, ``generate``, ``align``; counts of :meth:`_count`."""
+        return self._model.meter
 
     def transcribe(self, calls: Iterable[CallAudio]) -> Iterator[CallSpeech]:
         """One result a call, in the order given; see :mod:`callscan.speech.api`."""
@@ -96,10 +102,11 @@ class WhisperEngine:
 
     def _scouted(self, audio: CallAudio) -> _Call:
         """Where somebody speaks in a call, and the windows to hear."""
-        spans = tuple(
-            tuple(spans_of(speech_probabilities(audio, channel), audio.duration, self._model.lengths[-1]))
-            for channel in range(audio.channels)
-        )
+        with self.meter.time("vad"):
+            spans = tuple(
+                tuple(spans_of(speech_probabilities(audio, channel), audio.duration, self._model.lengths[-1]))
+                for channel in range(audio.channels)
+            )
         windows = [
             window for channel in range(audio.channels)
             for window in pack(channel, padded(list(spans[channel]), audio.duration), self._model.lengths)
@@ -118,6 +125,7 @@ class WhisperEngine:
             again = []
             for group in self._groups(todo):
                 given = [(mel, call.language, call.windows[at].seconds) for call, at, mel in group]
+                self._count(given)
                 for (call, at, mel), heard in zip(group, self._model.hear(given, effort), strict=True):
                     before = call.heard.get(at)
                     if before is None or heard.avg_logprob > before[0].avg_logprob or _loops(before[0]):
@@ -129,6 +137,12 @@ class WhisperEngine:
             todo = again
         for call, _, _ in batch:
             call.waiting -= 1
+
+    def _count(self, given: Sequence[tuple[Features, str, float]]) -> None:
+        """A batch of windows: how many of the places it has room for, and how many of its frames are padding."""
+        frames = sum(mel.shape[1] for mel, _, _ in given)
+        sound = sum(round(100 * seconds) for _, _, seconds in given)
+        self.meter.count(windows=len(given), places=self._batch, frames=frames, padding=frames - sound)
 
     def _groups(self, items: list[tuple[_Call, int, Features]]) -> Iterator[list[tuple[_Call, int, Features]]]:
         group: list[tuple[_Call, int, Features]] = []

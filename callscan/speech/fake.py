@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from callscan.records import Segment, Span, Word
 from callscan.speech.api import SAMPLE_RATE, CallAudio, CallSpeech
+from callscan.speech.meter import Meter
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,10 +36,16 @@ class FakeEngine:
 
     fingerprint = hashlib.sha256(b"callscan.speech.fake 1").hexdigest()
 
+    @cached_property
+    def meter(self) -> Meter:
+        """Measures ``generate``."""
+        return Meter()
+
     def transcribe(self, calls: Iterable[CallAudio]) -> Iterator[CallSpeech]:
         """One result a call, in order; one call is open at a time."""
         for call in calls:
-            heard = [self._channel(call, channel) for channel in range(call.channels)]
+            with self.meter.time("generate"):
+                heard = [self._channel(call, channel) for channel in range(call.channels)]
             segments = sorted((s for _, said in heard for s in said), key=lambda s: (s.start, s.channel))
             yield CallSpeech(
                 key=call.key,

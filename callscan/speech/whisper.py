@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from callscan.errors import ModelError
 from callscan.speech.api import SAMPLE_RATE
+from callscan.speech.meter import Meter
 from callscan.speech.tokens import TIME_STEP, TimedTokens, TimedWord, split, words_of
 from callscan.speech.windows import WHISPER_LENGTH
 
@@ -82,6 +83,7 @@ class Whisper:
         named = json.loads(extra.read_text("utf-8"))["lengths"] if extra.exists() else (WHISPER_LENGTH,)
         self.lengths: tuple[float, ...] = tuple(map(float, named))
         self._tokenizers: dict[str, Tokenizer] = {}
+        self.meter = Meter()
 
     @cached_property
     def digest(self) -> str:
@@ -96,16 +98,19 @@ class Whisper:
 
     def features(self, samples: NDArray[np.float32], padded: float) -> Features:
         """Log-mel of ``samples`` (16 kHz), with silence up to ``padded`` seconds."""
-        whole = np.zeros(int(padded * SAMPLE_RATE), np.float32)
-        whole[: len(samples)] = samples[: len(whole)]
-        mel = self._loaded.feature_extractor(whole, padding=0)
-        return np.ascontiguousarray(mel[:, : int(padded * 100)], np.float32)
+        with self.meter.time("features"):
+            whole = np.zeros(int(padded * SAMPLE_RATE), np.float32)
+            whole[: len(samples)] = samples[: len(whole)]
+            mel = self._loaded.feature_extractor(whole, padding=0)
+            return np.ascontiguousarray(mel[:, : int(padded * 100)], np.float32)
 
     def languages(self, features: Sequence[Features]) -> list[tuple[str, float]]:
         """The most likely language of each window (ISO 639-1) and its probability."""
 
         def detect(part: Sequence[Features]) -> list[tuple[str, float]]:
-            found = self._model.detect_language(self._encode(part))
+            encoded = self._encode(part)
+            with self.meter.time("language"):
+                found = self._model.detect_language(encoded)
             return [(best[0][0].strip("<|>"), float(best[0][1])) for best in found]
 
         return _shrinking(detect, list(features))
@@ -117,16 +122,17 @@ class Whisper:
     def _hear(self, windows: Sequence[tuple[Features, str, float]], effort: Effort) -> list[Heard]:
         tokenizers = [self._tokenizer(language) for _, language, _ in windows]
         encoded = self._encode([features for features, _, _ in windows])
-        results = self._model.generate(
-            encoded,
-            [list(tokenizer.sot_sequence) for tokenizer in tokenizers],
-            beam_size=effort.beam,
-            no_repeat_ngram_size=effort.no_repeat,
-            max_length=min(_MAX_TOKENS, 16 + int(_PER_SECOND * windows[0][0].shape[1] / 100)),
-            return_scores=True,
-            return_no_speech_prob=True,
-            suppress_tokens=list(get_suppressed_tokens(tokenizers[0], [-1])),
-        )
+        with self.meter.time("generate"):
+            results = self._model.generate(
+                encoded,
+                [list(tokenizer.sot_sequence) for tokenizer in tokenizers],
+                beam_size=effort.beam,
+                no_repeat_ngram_size=effort.no_repeat,
+                max_length=min(_MAX_TOKENS, 16 + int(_PER_SECOND * windows[0][0].shape[1] / 100)),
+                return_scores=True,
+                return_no_speech_prob=True,
+                suppress_tokens=list(get_suppressed_tokens(tokenizers[0], [-1])),
+            )
         parts = [
             split(result.sequences_ids[0], tokenizer.timestamp_begin, tokenizer.eot, seconds)
             for result, tokenizer, (_, _, seconds) in zip(results, tokenizers, windows, strict=True)
@@ -156,7 +162,8 @@ class Whisper:
         if not any(texts):
             return [[] for _ in parts]
         frames = [max(2, int(second / TIME_STEP * 2)) for second in seconds]
-        results = self._model.align(encoded, list(tokenizers[0].sot_sequence), texts, frames)
+        with self.meter.time("align"):
+            results = self._model.align(encoded, list(tokenizers[0].sot_sequence), texts, frames)
         found = []
         for result, tokenizer, timed, text in zip(results, tokenizers, parts, texts, strict=True):
             spoken, tokens = tokenizer.split_to_word_tokens([*text, tokenizer.eot])
@@ -167,7 +174,8 @@ class Whisper:
         return found
 
     def _encode(self, features: Sequence[Features]) -> Any:
-        return self._model.encode(ctranslate2.StorageView.from_array(np.stack(features)))
+        with self.meter.time("encode"):
+            return self._model.encode(ctranslate2.StorageView.from_array(np.stack(features)))
 
     def _tokenizer(self, language: str) -> Tokenizer:
         if language not in self._tokenizers:

@@ -204,7 +204,7 @@ def test_interaction_and_cost(counted: tuple[Archive, Report]) -> None:
     assert measures["overtalk_share"].mean == 0
     assert report.cost.words == words
     assert report.cost.audio_seconds == pytest.approx(sum(r.audio.decoded for r in scanned(WORLD) if r.audio), abs=0.01)
-    assert report.cost.realtime_factor is None
+    assert report.cost.work is None
 
 
 def test_tables_beside_the_report(counted: tuple[Archive, Report]) -> None:

@@ -24,6 +24,7 @@ from callscan.cli import report as commands
 from callscan.errors import ArchiveError, UsageError
 from callscan.report import Report, Selection
 from callscan.report.alerts import at_least
+from callscan.report.contract import Work
 from callscan.report.schema import schema
 from callscan.report.webhook import PAUSES, event, send
 from callscan.report.write import cell_text, issues_by_day, to_json
@@ -56,12 +57,23 @@ def test_the_difference_between_two_lexicons(archive: Archive) -> None:
     assert not [change for change in recount(archive, narrow).changes if change.gained or change.lost]
 
 
-def test_what_the_scan_took_is_kept(archive: Archive) -> None:
-    stages = {"asr": 12.5, "decode": 2.0}
-    count(archive, PhraseLexicon(), stages=stages)
-    again = count(archive, PhraseLexicon())
-    assert again.cost.stages == stages
-    assert again.cost.realtime_factor == pytest.approx(again.cost.audio_seconds / 14.5, abs=0.01)
+def test_what_the_shards_took_is_summed(archive: Archive) -> None:
+    first = {"audio_s": 90.0, "wall_s": 2.0, "stages": {"vad": 0.5, "encode": 1.0}, "windows": 3, "places": 4}
+    second = {"audio_s": 30.0, "wall_s": 1.0, "stages": {"encode": 0.25}, "frames": 1000, "padding": 250}
+    for number, cost in enumerate((first, second)):
+        archive.commit(f"900000-00000{number}", [], fingerprint="", cost=lambda cost=cost: cost)
+    report = count(archive, PhraseLexicon())
+    assert report.cost.work == Work(
+        audio_seconds=120.0,
+        worker_seconds=3.0,
+        realtime_factor=40.0,
+        stages={"encode": 1.25, "vad": 0.5},
+        windows=3,
+        padding_share=0.25,
+        batch_fill=0.75,
+    )
+    assert cut(archive, Selection())[0].cost.work == report.cost.work
+    assert to_json(count(archive, PhraseLexicon())) == to_json(report)
 
 
 def test_a_cut_is_the_count_of_those_calls_alone(archive: Archive, tmp_path: Path) -> None:

@@ -10,13 +10,13 @@ import pytest
 from callscan.config import Settings
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
+if str(SCRIPTS) not in sys.path:  # for the tests' own "from crash_test import results", too
+    sys.path.insert(0, str(SCRIPTS))
 
 
 @pytest.fixture(scope="session")
 def crash_test() -> ModuleType:
     """scripts/crash_test.py, importable by the processes that it starts."""
-    if str(SCRIPTS) not in sys.path:
-        sys.path.insert(0, str(SCRIPTS))
     return importlib.import_module("crash_test")
 
 

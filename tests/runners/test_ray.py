@@ -20,11 +20,10 @@ from callscan.errors import ModelError, UsageError
 from callscan.runners.scan import perform, scan
 from callscan.speech.api import CallAudio, CallSpeech
 from callscan.speech.fake import FakeEngine, fake_engine
+from crash_test import results
 
 pytest.importorskip("ray.cluster_utils")
 pytestmark = pytest.mark.timeout(600)
-
-RESULTS = ("report.json", "hits.jsonl", "issues_by_day.csv")
 
 
 @pytest.fixture(scope="module")
@@ -45,10 +44,6 @@ def local(recordings: Path, keywords: Path, tmp_path_factory: pytest.TempPathFac
     archive = tmp_path_factory.mktemp("local") / "archive"
     scan(recordings, archive=archive, settings=settings, engine=fake_engine)
     return results(archive)
-
-
-def results(archive: Path) -> dict[str, bytes]:
-    return {name: (archive / "report" / name).read_bytes() for name in RESULTS}
 
 
 OWN = """

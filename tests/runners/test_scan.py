@@ -21,12 +21,7 @@ from callscan.runners.plan import Plan
 from callscan.runners.scan import Progress, perform, scan
 from callscan.speech.api import CallAudio, CallSpeech
 from callscan.speech.fake import FakeEngine
-
-RESULTS = ("report.json", "hits.jsonl", "issues_by_day.csv")
-
-
-def results(archive: Path) -> dict[str, bytes]:
-    return {name: (archive / "report" / name).read_bytes() for name in RESULTS}
+from crash_test import results
 
 
 @pytest.fixture(scope="session")

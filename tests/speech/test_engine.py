@@ -81,6 +81,17 @@ def test_the_language_is_detected_where_it_is_not_given(model: Whisper, calls: l
     assert speech.language_probability > 0.9
 
 
+def test_the_engine_tells_what_it_took(model: Whisper, calls: list[CallAudio]) -> None:
+    engine = WhisperEngine(model, batch=4)
+    engine.meter.take()
+    list(engine.transcribe(calls[:2]))
+    spent = engine.meter.take()
+    assert set(spent.seconds) == {"vad", "features", "encode", "generate", "align"}
+    assert 0 < spent.counts["windows"] <= spent.counts["places"]
+    assert 0 <= spent.counts["padding"] < spent.counts["frames"]
+    assert spent.counts["places"] % 4 == 0
+
+
 def test_no_calls_give_no_results(model: Whisper) -> None:
     assert list(WhisperEngine(model).transcribe([])) == []
 

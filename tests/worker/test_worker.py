@@ -246,3 +246,16 @@ class Watching(FakeEngine):
         for speech in super().transcribe(calls):
             self.most_open = max(self.most_open, len(os.listdir("/proc/self/fd")))  # noqa: PTH208
             yield speech
+
+
+def test_what_a_shard_took_stands_beside_its_rows(tmp_path: Path) -> None:
+    archive = Archive.create(str(tmp_path / "archive"))
+    calls = (planned(write_call(tmp_path / "a.wav", seconds=2.0)), planned(write_call(tmp_path / "b.wav", seed=1)))
+    with Worker(archive.url, Settings(), FakeEngine) as worker:
+        worker.run(Task(SHARD, calls[:1]))
+        worker.run(Task("000001-000001", calls[1:]))
+    first, second = archive.costs()
+    assert (first["audio_s"], second["audio_s"]) == (2.0, 1.0)
+    for cost in (first, second):
+        assert set(cost["stages"]) == {"read", "decode", "generate", "archive"}
+        assert all(0 < seconds <= cost["wall_s"] for seconds in cost["stages"].values())

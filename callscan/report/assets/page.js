@@ -128,10 +128,19 @@ function operations() {
 
 function conversation() {
   const known = R.interaction.filter((one) => one.calls), show = (one, value) => (one.unit === "share" ? share(value) : one.unit === "seconds" ? long(value) : number(value));
-  const cost = R.cost, figure = (value, label) => h("div", {}, h("b", {}, value), h("span", {}, label));
+  const cost = R.cost, work = cost.work, figure = (value, label) => h("div", {}, h("b", {}, value), h("span", {}, label));
   return [known.length ? section("interaction", head(t("interaction")), h("div", { class: "card figures" }, known.map((one) => h("div", {}, h("b", {}, show(one, one.median)), h("span", {}, t(one.name), h("br"), t("median_of", number(one.calls), show(one, one.p90))))))) : null,
     cost.audio_seconds ? section("cost", head(t("cost")), h("div", { class: "card figures" }, figure(long(cost.audio_seconds), t("audio")), figure(long(cost.speech_seconds), t("speech")), figure(number(cost.words), t("words")),
-      cost.realtime_factor ? figure(number(cost.realtime_factor), t("realtime")) : null, Object.entries(cost.stages).map(([stage, seconds]) => figure(long(seconds), stage)))) : null];
+      work && work.realtime_factor ? figure(number(work.realtime_factor), t("realtime")) : null), work ? stages(work, figure) : null) : null];
+}
+
+function stages(work, figure) {
+  const most = Math.max(...Object.values(work.stages), 1e-9), listed = Object.entries(work.stages).sort((a, b) => b[1] - a[1]);
+  return h("div", { class: "columns" },
+    h("div", { class: "card scroll" }, h("p", { class: "note" }, t("stages_note", long(work.worker_seconds))),
+      h("table", {}, h("tbody", {}, listed.map(([stage, seconds]) => h("tr", {}, h("th", { scope: "row" }, WORDS[language][`stage_${stage}`] || stage), h("td", { class: "number", style: tint(seconds, most) }, long(seconds))))))),
+    h("div", { class: "card" }, h("div", { class: "figures" }, figure(number(work.windows), t("windows")),
+      work.padding_share === null ? null : figure(share(work.padding_share), t("padding")), work.batch_fill === null ? null : figure(share(work.batch_fill), t("batch_fill")))));
 }
 
 function draw() {
