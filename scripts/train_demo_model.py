@@ -1,7 +1,8 @@
 """Train the embedded speech model from nothing: ``python scripts/train_demo_model.py --work DIR``.
 
-Makes the corpus with espeak-ng, trains in stages on the CPU and exports to ``callscan/demo/model``; then
+Makes the corpus with espeak-ng, trains in stages and exports to ``callscan/demo/model``; then
 ``scripts/evaluate_demo_model.py --card`` measures it. Interrupted, the same command goes on from its last checkpoint.
+A GPU is used where there is one; without, it takes about four hours on one core.
 Needs Debian's espeak-ng and sox, and from PyPI ``torch openai-whisper tokenizers soxr`` beside callscan itself.
 """
 
@@ -9,75 +10,45 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - its name everywhere
+from torch import Tensor
+from torch.utils.data import DataLoader
 
-from demo import batches, corpus
-from demo.batches import Stage
-from demo.export import export, export_openai
-from demo.heads import choose_heads
+from demo import corpus
+from demo.batches import Batch, Batches, Stage, Tokens
+from demo.line import heard
 from demo.network import DECODER_LAYERS, HEADS, Whisperling
 
 STAGES = (
-    Stage("sounds", 1400, 1400, lengths=(3.6,), audio=80, single=True, rate=3e-3, silent=0.0, placed=0.0, ctc=1.0),
-    Stage("places", 3000, 3000, lengths=(8.0,), audio=112, single=False, rate=3e-3, silent=0.05, placed=0.9, ctc=0.5),
-    Stage(
-        "windows",
-        1000,
-        2600,
-        lengths=(30, 5, 30, 10, 30, 15, 30, 20, 25),
-        audio=120,
-        single=False,
-        rate=2e-3,
-        silent=0.12,
-        placed=0.0,
-        ctc=0.0,
-    ),
-    Stage(
-        "calls",
-        2600,
-        2600,
-        lengths=(5, 10, 15, 10, 15, 30),
-        audio=120,
-        single=False,
-        rate=1.6e-3,
-        silent=0.1,
-        placed=0.0,
-        ctc=0.3,
-    ),
-    Stage(
-        "polish",
-        1600,
-        1600,
-        lengths=(5, 10, 15),
-        audio=120,
-        single=False,
-        rate=1.2e-3,
-        silent=0.1,
-        placed=0.0,
-        ctc=0.3,
-    ),
+    Stage("sounds", 1400, lengths=(3.6,), audio=80, single=True, rate=3e-3, silent=0.0, ctc=1.0),
+    Stage("pairs", 3000, lengths=(8,), audio=112, single=False, rate=3e-3, silent=0.05, ctc=0.5),
+    Stage("calls", 2600, lengths=(5, 10, 15, 10, 15, 30), audio=120, single=False, rate=1.6e-3, silent=0.1, ctc=0.3),
+    Stage("voices", 9000, lengths=(5, 10, 10, 5, 10, 30), audio=120, single=False, rate=1.6e-3, silent=0.08, ctc=0.3),
 )
 WARMUP = 100
-UTTERANCES = 24_000
+UTTERANCES, TEST_UTTERANCES = 32_000, 2_000
 
 
-def loss_of(net: Whisperling, data: batches.Batch, ctc_weight: float) -> tuple[torch.Tensor, torch.Tensor]:
+def loss_of(net: Whisperling, batch: Batch, pcm: Tensor, ctc_weight: float) -> tuple[Tensor, Tensor]:
     """Cross-entropy of the tokens and CTC loss of the encoder (0 where it has no weight)."""
-    with torch.autocast("cpu", torch.bfloat16):
-        memory = net.encode(data.mel, data.offsets)
-        logits = net.decode(data.given, memory)
+    mel = heard(batch, pcm)
+    with torch.autocast(pcm.device.type, torch.bfloat16):
+        memory = net.encode(mel)
+        logits = net.decode(batch.given, memory)
         ctc_logits = net.ctc(memory) if ctc_weight else None
-    tokens = F.cross_entropy(logits.float().transpose(1, 2), data.answer, ignore_index=-100)
+    tokens = F.cross_entropy(logits.float().transpose(1, 2), batch.answer, ignore_index=-100)
     if ctc_logits is None:
-        return tokens, torch.zeros(())
+        return tokens, torch.zeros((), device=pcm.device)
     log_probs = ctc_logits.float().log_softmax(-1).transpose(0, 1)
-    sizes = torch.full((len(data.mel),), log_probs.shape[0])
-    return tokens, F.ctc_loss(log_probs, data.ctc, sizes, data.ctc_sizes, zero_infinity=True)
+    sizes = torch.full((len(mel),), log_probs.shape[0], device=pcm.device)
+    return tokens, F.ctc_loss(log_probs, batch.ctc, sizes, batch.ctc_sizes, zero_infinity=True)
 
 
 def optimisers(net: Whisperling, rate: float) -> list[torch.optim.Optimizer]:
@@ -94,49 +65,77 @@ def optimisers(net: Whisperling, rate: float) -> list[torch.optim.Optimizer]:
     ]
 
 
+def batches(data: corpus.Corpus, tokens: Tokens, stage: Stage, seed: int, steps: Iterable[int]) -> DataLoader[Batch]:
+    """Batches drawn ahead by other processes."""
+    workers = min(8, max(1, (os.cpu_count() or 1) - 1))
+    return DataLoader(
+        Batches(data, tokens, stage, seed), batch_size=None, sampler=steps, num_workers=workers, prefetch_factor=8
+    )
+
+
+@torch.no_grad()  # type: ignore[untyped-decorator, unused-ignore]  # only where PyTorch is not installed
+def held_out(net: Whisperling, data: corpus.Corpus, tokens: Tokens, stage: Stage, device: torch.device) -> float:
+    """Cross-entropy on voices and sentences that are not trained on."""
+    pcm = torch.from_numpy(data.pcm).to(device)
+    made = Batches(data, tokens, replace(stage, name="held out", lengths=(10,)), 0)
+    return float(sum(loss_of(net, made[step].to(device), pcm, 0)[0].item() for step in range(4)) / 4)
+
+
 def train(
-    stage: Stage, net: Whisperling, data: corpus.Corpus, tokens: batches.Tokens, seed: int, checkpoint: Path
+    stage: Stage,
+    net: Whisperling,
+    data: corpus.Corpus,
+    test: corpus.Corpus,
+    tokens: Tokens,
+    seed: int,
+    checkpoint: Path,
 ) -> None:
     """Run one stage, from its checkpoint where there is one."""
+    device = net.positions.device
     both = optimisers(net, stage.rate)
     peaks = [optimiser.param_groups[0]["lr"] for optimiser in both]
     first = 0
     if checkpoint.exists():
-        saved = torch.load(checkpoint)
+        saved = torch.load(checkpoint, map_location=device)
         net.load_state_dict(saved["net"])
+        first = saved["step"]
+        if first == stage.steps:
+            return
         for optimiser, state in zip(both, saved["optimisers"], strict=True):
             optimiser.load_state_dict(state)
-        first = saved["step"]
-    began, sums = time.monotonic(), [0.0, 0.0]
-    with ThreadPoolExecutor(1) as ahead:
-        coming = ahead.submit(batches.batch, data, tokens, stage, seed, first)
-        for step in range(first, stage.steps):
-            ready, coming = coming.result(), ahead.submit(batches.batch, data, tokens, stage, seed, step + 1)
-            share = min(1, step / WARMUP + 0.02) * (0.49 * (1 + math.cos(math.pi * step / stage.decay)) + 0.02)
-            ce, ctc = loss_of(net, ready, stage.ctc)
-            for optimiser, peak in zip(both, peaks, strict=True):
-                optimiser.param_groups[0]["lr"] = peak * share
-                optimiser.zero_grad()
-            (ce + stage.ctc * ctc).backward()
-            torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-            for optimiser in both:
-                optimiser.step()
-            net.reserve()
-            sums = [sums[0] + ce.item(), sums[1] + ctc.item()]
-            if (step + 1) % 50 == 0:
-                pace = (time.monotonic() - began) / (step + 1 - first)
-                means = f"tokens {sums[0] / 50:.3f} ctc {sums[1] / 50:.3f}"
-                print(f"{stage.name} {step + 1}/{stage.steps} {means}, {pace:.2f} s each", flush=True)
-                sums = [0.0, 0.0]
-            if (step + 1) % 200 == 0 or step + 1 == stage.steps:
-                temporary = checkpoint.with_suffix(".tmp")
-                state = {"net": net.state_dict(), "optimisers": [o.state_dict() for o in both], "step": step + 1}
-                torch.save(state, temporary)
-                temporary.replace(checkpoint)
+    pcm = torch.from_numpy(data.pcm).to(device)
+    began, sums = time.monotonic(), torch.zeros(2, device=device)
+    coming = batches(data, tokens, stage, seed, range(first, stage.steps))
+    for step, batch in enumerate(coming, first):
+        share = min(1, step / WARMUP + 0.02) * (0.495 * (1 + math.cos(math.pi * step / stage.steps)) + 0.01)
+        ce, ctc = loss_of(net, batch.to(device), pcm, stage.ctc)
+        for optimiser, peak in zip(both, peaks, strict=True):
+            optimiser.param_groups[0]["lr"] = peak * share
+            optimiser.zero_grad()
+        (ce + stage.ctc * ctc).backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        for optimiser in both:
+            optimiser.step()
+        net.reserve()
+        sums += torch.stack([ce.detach(), ctc.detach()])
+        done = step + 1
+        if done % 100 == 0:
+            pace = (time.monotonic() - began) / (done - first)
+            means = "tokens {:.3f} ctc {:.3f}".format(*(sums / 100).tolist())
+            print(f"{stage.name} {done}/{stage.steps} {means}, {1000 * pace:.0f} ms each", flush=True)
+            sums.zero_()
+        if done % 500 == 0 or done == stage.steps:
+            print(f"held out {held_out(net, test, tokens, stage, device):.3f}", flush=True)
+            temporary = checkpoint.with_suffix(".tmp")
+            state = {"net": net.state_dict(), "step": done}
+            if done < stage.steps:
+                state["optimisers"] = [o.state_dict() for o in both]
+            torch.save(state, temporary)
+            temporary.replace(checkpoint)
 
 
 def main() -> None:
-    """Corpus, stages, export, test."""
+    """Corpus, stages, export."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, required=True, help="folder for the corpus and the checkpoints")
     parser.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "callscan" / "demo" / "model")
@@ -144,16 +143,23 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_flush_denormal(True)
     torch.manual_seed(options.seed)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     data = corpus.make(options.work / "train", UTTERANCES, options.seed)
-    tokens = batches.Tokens(data.texts)
-    net = Whisperling(len(tokens.all), len(tokens.letters) + 1)
+    test = corpus.make(options.work / "test", TEST_UTTERANCES, options.seed, test=True)
+    tokens = Tokens(data.texts + test.texts)
+    net = Whisperling(len(tokens.all), len(tokens.letters) + 1).to(device)
     size = sum(p.numel() for p in net.parameters())
-    print(f"{len(data)} utterances, {len(tokens.words)} word tokens, {size} parameters", flush=True)
+    print(f"{data.utterances} utterances, {len(tokens.words)} word tokens, {size} parameters, {device}", flush=True)
     for stage in STAGES:
-        train(stage, net, data, tokens, options.seed, options.work / f"{stage.name}.pt")
+        train(stage, net, data, test, tokens, options.seed, options.work / f"{stage.name}.pt")
+    # What follows needs CTranslate2, which the machine that trains may lack: there, take the checkpoints elsewhere.
+    from demo.export import export, export_openai
+    from demo.heads import choose_heads
+
+    weights = {name: value.cpu() for name, value in net.state_dict().items()}
     every = [(layer, head) for layer in range(DECODER_LAYERS) for head in range(HEADS)]
-    export(net.state_dict(), tokens, options.out, every)
-    export_openai(net.state_dict(), tokens, options.work / "openai.pt")  # for scripts/bench_peers.py
+    export(weights, tokens, options.out, every)
+    export_openai(weights, tokens, options.work / "openai.pt")  # for scripts/bench_peers.py
     print("word times from heads {}, off by {:.3f} s in the median".format(*choose_heads(options.out, options.seed)))
 
 

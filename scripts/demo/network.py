@@ -27,22 +27,23 @@ class Attention(nn.Module):
         super().__init__()
         self.q, self.kv, self.o = nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, 2 * WIDTH), nn.Linear(WIDTH, WIDTH)
 
-    def forward(self, x: Tensor, memory: Tensor, *, causal: bool = False) -> tuple[Tensor, Tensor]:
-        """(B, L, D) attending to (B, M, D): (B, L, D), and the weights (B, heads, L, M) that word times are read from.
-
-        Written out, because PyTorch's fused attention is several times slower backwards on a CPU.
-        """
+    def forward(self, x: Tensor, memory: Tensor, *, causal: bool = False) -> Tensor:
+        """(B, L, D) attending to (B, M, D): (B, L, D)."""
 
         def heads(y: Tensor) -> Tensor:
             return y.view(len(y), -1, HEADS, WIDTH // HEADS).transpose(1, 2)
 
         keys, values = self.kv(memory).chunk(2, -1)
-        scores = (heads(self.q(x)) / math.sqrt(WIDTH // HEADS)) @ heads(keys).transpose(2, 3)
-        if causal:
-            hidden = torch.ones(scores.shape[2:], dtype=torch.bool).triu(1)
-            scores = scores.masked_fill(hidden, float("-inf"))
-        weights = scores.softmax(-1)
-        return self.o((weights @ heads(values)).transpose(1, 2).reshape(x.shape)), weights
+        queries, keys, values = heads(self.q(x)), heads(keys), heads(values)
+        if x.is_cuda:
+            mixed = F.scaled_dot_product_attention(queries, keys, values, is_causal=causal)
+        else:  # written out, because PyTorch's fused attention is several times slower backwards on a CPU
+            scores = (queries / math.sqrt(WIDTH // HEADS)) @ keys.transpose(2, 3)
+            if causal:
+                hidden = torch.ones(scores.shape[2:], dtype=torch.bool).triu(1)
+                scores = scores.masked_fill(hidden, float("-inf"))
+            mixed = scores.softmax(-1) @ values
+        return self.o(mixed.transpose(1, 2).reshape(x.shape))
 
 
 class Block(nn.Module):
@@ -59,9 +60,9 @@ class Block(nn.Module):
     def forward(self, x: Tensor, memory: Tensor | None = None) -> Tensor:
         """(B, L, D) → (B, L, D)."""
         y = self.n1(x)
-        x = x + self.a(y, y, causal=self.decoder)[0]
+        x = x + self.a(y, y, causal=self.decoder)
         if memory is not None:
-            x = x + self.c(self.n2(x), memory)[0]
+            x = x + self.c(self.n2(x), memory)
         return x + self.f2(F.gelu(self.f1(self.n3(x))))
 
 
@@ -103,10 +104,10 @@ class Whisperling(nn.Module):
         self.decoder_norm.weight[0] = 0
         self.decoder_norm.bias[0] = 1
 
-    def encode(self, mel: Tensor, offsets: list[int]) -> Tensor:
-        """(B, 80, T) → (B, T/2, D), each window placed at its offset among the 1,500 positions."""
+    def encode(self, mel: Tensor) -> Tensor:
+        """(B, 80, T) → (B, T/2, D)."""
         x = F.gelu(self.conv2(F.gelu(self.conv1(mel)))).transpose(1, 2)
-        x = x + torch.stack([self.positions[o : o + x.shape[1]] for o in offsets])
+        x = x + self.positions[: x.shape[1]]
         for block in self.encoder:
             x = block(x)
         return self.encoder_norm(x)
@@ -125,6 +126,6 @@ _HANN = torch.hann_window(400)
 
 def log_mel(audio: Tensor) -> Tensor:
     """(B, n) samples at 16 kHz → (B, 80, n/160), scaled as Whisper does."""
-    power = torch.stft(audio, 400, 160, window=_HANN, return_complex=True)[..., :-1].abs() ** 2
-    log = torch.clamp(_FILTERS @ power, min=1e-10).log10()
+    power = torch.stft(audio, 400, 160, window=_HANN.to(audio.device), return_complex=True)[..., :-1].abs() ** 2
+    log = torch.clamp(_FILTERS.to(audio.device) @ power, min=1e-10).log10()
     return (torch.maximum(log, log.amax((-2, -1), keepdim=True) - 8) + 4) / 4
