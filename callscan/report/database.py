@@ -70,7 +70,7 @@ def column(connection: DuckDBPyConnection, name: str) -> str:
     if name in CALENDAR:
         return CALENDAR[name]
     if name in (*STANDARD_COLUMNS, *NATURAL):
-        return f"CAST({name} AS VARCHAR)"
+        return f"regexp_replace(CAST({name} AS VARCHAR), '\\.0$', '')"  # two transfers are "2", not "2.0"
     if name in metadata_columns(connection):
         return f"metadata[{literal(name)}]"
     known = sorted({*CALENDAR, *STANDARD_COLUMNS, *NATURAL, *metadata_columns(connection)})
