@@ -42,6 +42,32 @@ class Speech:
 
 
 @dataclass(frozen=True, slots=True)
+class Diarization:
+    """Who speaks on mono recordings."""
+
+    pipeline: str = "auto"
+    """``community-1`` of pyannote.audio, a pipeline directory, ``demo``, ``off``, or ``auto``: community-1 where the
+    extra ``pyannote`` is installed and its weights are on this machine."""
+    speakers: str = "2"
+    """How many voices to find: a number, a range such as ``2-4``, or ``auto``."""
+
+    def __post_init__(self) -> None:
+        _check(bool(self.pipeline), "pipeline", "must not be empty")
+        _check(
+            self.speakers == "auto" or self.bounds is not None,
+            "speakers",
+            f"must be a number, a range such as 2-4, or auto, not {self.speakers!r}",
+        )
+
+    @property
+    def bounds(self) -> tuple[int, int] | None:
+        """The least and the most voices, None for ``auto``."""
+        found = re.fullmatch(r"([1-9]\d?)(?:-([1-9]\d?))?", self.speakers)
+        low, high = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
+        return (low, high) if low <= high else None
+
+
+@dataclass(frozen=True, slots=True)
 class Calls:
     """What a recording of this house is."""
 
@@ -96,6 +122,7 @@ class Settings:
     """Everything a scan can be told, section by section as in the TOML file."""
 
     speech: Speech = field(default_factory=Speech)
+    diarization: Diarization = field(default_factory=Diarization)
     calls: Calls = field(default_factory=Calls)
     shards: Shards = field(default_factory=Shards)
     ray: Ray = field(default_factory=Ray)

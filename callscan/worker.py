@@ -26,11 +26,14 @@ from callscan.archive.inventory import Planned, Task
 from callscan.audio import Decoded, DecodeLimits, Decoder, hash_file
 from callscan.audio.files import local_path
 from callscan.config import Settings
+from callscan.diarization import models as pipelines
+from callscan.diarization.api import Diariser
+from callscan.diarization.speakers import channels_swapped, named
 from callscan.errors import CallscanError, RecordingError
-from callscan.records import CallRecord, Recording, Speaker, Status, Transcript
+from callscan.records import CallRecord, Recording, Speaker, Status, Transcript, Turn
 from callscan.speech.api import CallAudio, CallSpeech, SpeechEngine
 
-VERSION = 1
+VERSION = 2
 """Grows when this file makes another record from the same recording and the same engine."""
 
 _AHEAD = 4
@@ -45,6 +48,21 @@ def load_engine(settings: Settings) -> SpeechEngine:
     from callscan.speech import engine  # loads the model's libraries, which the fake does without
 
     return engine.load(settings.speech)
+
+
+def load_diariser(settings: Settings) -> Diariser | None:
+    """The diariser that the settings ask for; None where they ask for none or ``auto`` finds none."""
+    folder = pipelines.locate(settings.diarization.pipeline)
+    if folder is None:
+        return None
+    from callscan.diarization.pyannote import PyannoteDiariser
+
+    return PyannoteDiariser(
+        folder,
+        speakers=settings.diarization.bounds,
+        device=settings.speech.device,
+        threads=settings.speech.threads,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +86,20 @@ class _Call:
 
 
 class Worker:
-    """Works on one shard after another, with one engine and one decoder. Use it as a context manager."""
+    """Works on one shard after another, with one engine and one decoder. Use it as a context manager.
 
-    def __init__(self, archive: str, settings: Settings, engine: EngineFactory) -> None:
+    ``diariser`` takes the place of the one that the settings name.
+    """
+
+    def __init__(
+        self, archive: str, settings: Settings, engine: EngineFactory, diariser: Diariser | None = None
+    ) -> None:
         self._archive = Archive(archive)
         self._calls = settings.calls
         self._language = None if settings.speech.language == "auto" else settings.speech.language
         self._engine = engine()
+        self._diariser = diariser or load_diariser(settings)
+        self._no_diariser = pipelines.why_not(settings.diarization.pipeline)
         self._open = ExitStack()
         self._threads = self._open.enter_context(ThreadPoolExecutor(_AHEAD, "callscan-decode"))
         # Closed first: that kills what the threads wait for.
@@ -90,9 +115,13 @@ class Worker:
 
     @property
     def fingerprint(self) -> str:
-        """Hex digest of everything but the recording itself that can change its record."""
+        """Hex digest of everything but the recording itself that can change its record.
+
+        After a hyphen stands that of the diariser, which changes the records of mono calls alone.
+        """
         parts = [VERSION, self._engine.fingerprint, self._language, self._calls.channels, self._calls.min_coverage]
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+        diariser = self._diariser.fingerprint[:16] if self._diariser else "none"
+        return f"{hashlib.sha256(json.dumps(parts).encode()).hexdigest()}-{diariser}"
 
     def run(self, task: Task, done: Callable[[int], None] = lambda calls: None) -> Summary:
         """Work on a shard and commit it; raises only what has to stop the run (ArchiveError, ModelError).
@@ -231,16 +260,7 @@ class Worker:
         if isinstance(speech, Exception):
             reason = speech.reason if isinstance(speech, RecordingError) else "engine"
             return _failed(call.planned, call.key, RecordingError(reason, _message(speech)))
-        transcript = Transcript(
-            language=speech.language,
-            language_probability=speech.language_probability,
-            segments=tuple(
-                replace(segment, speaker=self._speaker(segment.channel, call.decoded.channels))
-                for segment in speech.segments
-            ),
-            speech=speech.spans,
-            coverage=speech.coverage,
-        )
+        transcript, remarks = self._with_speakers(call, speech)
         problems = list(call.decoded.problems)
         if not problems and any(speech.spans) and speech.coverage < self._calls.min_coverage:
             problems.append(("coverage", f"words cover {speech.coverage:.0%} of the speech"))
@@ -252,8 +272,42 @@ class Worker:
             _record(call.planned, status, call.key, reason, detail),
             audio=call.decoded.info,
             transcript=transcript,
-            notes=(*(f"{code}: {text}" for code, text in others), *call.decoded.warnings),
+            notes=(*(f"{code}: {text}" for code, text in others), *call.decoded.warnings, *remarks),
         )
+
+    def _with_speakers(self, call: _Call, speech: CallSpeech) -> tuple[Transcript, tuple[str, ...]]:
+        """What was said, by whom as far as that can be told, and what there is to note about it."""
+        channels = call.decoded.channels
+        transcript = Transcript(
+            language=speech.language,
+            language_probability=speech.language_probability,
+            segments=tuple(
+                replace(segment, speaker=self._speaker(segment.channel, channels)) for segment in speech.segments
+            ),
+            speech=speech.spans,
+            coverage=speech.coverage,
+        )
+        if not any(speech.spans):
+            return transcript, ()
+        if channels > 1:
+            return transcript, channels_swapped(transcript.segments, self._calls.channels, speech.language)
+        turns, remarks = self._turns(call)
+        if not turns:
+            return transcript, remarks
+        found = named(transcript.segments, turns, speech.language, dict(call.planned.metadata))
+        return replace(transcript, segments=found.segments, turns=found.turns), (*remarks, *found.notes)
+
+    def _turns(self, call: _Call) -> tuple[tuple[Turn, ...], tuple[str, ...]]:
+        """Who speaks when on a mono recording, or a note why that is not known; its words count all the same."""
+        if self._diariser is None:
+            return (), (f"speakers: {self._no_diariser}",)
+        try:
+            with self._engine.meter.time("diarize"):
+                turns = self._diariser.turns(call.decoded.read(0, 0.0, call.decoded.duration))
+        except Exception as error:  # noqa: BLE001 - the words are there, whatever becomes of their speakers
+            _reraise_fatal(error)
+            return (), (f"speakers: {_message(error)}",)
+        return turns, () if turns else ("speakers: the diarization found no turns",)
 
     def _speaker(self, channel: int, channels: int) -> Speaker:
         """One channel holds both speakers, so it tells neither."""

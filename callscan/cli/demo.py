@@ -19,9 +19,18 @@ def demo(
     """
     import callscan.demo
     from callscan.cli.scan import scan
+    from callscan.diarization.models import installed
 
     calls = Path(callscan.demo.__file__).parent / "calls"
-    scan([str(calls)], str(archive), model="demo", device="cpu", metadata=str(calls / "calls.csv"), json=json)
+    scan(
+        [str(calls)],
+        str(archive),
+        model="demo",
+        device="cpu",
+        diarization="demo" if installed() else "off",
+        metadata=str(calls / "calls.csv"),
+        json=json,
+    )
     print(
         f"\nThe report is in {archive}/report: open report.html, or read report.json.\n"
         f"  callscan show {archive} 02-box-en-panne   what was said in one call\n"

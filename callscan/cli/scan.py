@@ -33,6 +33,11 @@ def scan(
     channels: Annotated[
         str | None, typer.Option(metavar="agent,customer", help="Who speaks on channel 0, 1, ...")
     ] = None,
+    diarization: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|DIR|off", help="Who speaks on mono calls: 'auto', 'community-1', a folder, 'off'."),
+    ] = None,
+    speakers: Annotated[str | None, typer.Option(metavar="2|MIN-MAX|auto", help="Voices on a mono call.")] = None,
     metadata: Annotated[
         str | None, typer.Option(metavar="calls.csv", help="Table joined by call id or file name.")
     ] = None,
@@ -56,6 +61,7 @@ def scan(
 
     settings = (load(config) if config else Settings()).override(
         speech={"model": model, "device": device, "language": language},
+        diarization={"pipeline": diarization, "speakers": speakers},
         calls={"channels": channels and [name.strip() for name in channels.split(",")]},
         ray={"address": ray, "workers": workers},
         keywords=keywords,
