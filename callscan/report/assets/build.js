@@ -19,9 +19,10 @@ const t = (key, ...values) => {
   const text = WORDS[language][key];
   return text === undefined ? key : text.replace(/\{(\d+)\}/g, (_, index) => values[index]);
 };
+const quoted = (text) => `«\u00a0${text}\u00a0»`;
 const number = (value, digits = 0) =>
   value === null || value === undefined ? "–" : new Intl.NumberFormat(language, { maximumFractionDigits: digits, minimumFractionDigits: digits }).format(value);
-const rate = (cell) => number(cell.calls_per_100, cell.calls_per_100 !== null && cell.calls_per_100 < 10 ? 1 : 0);
+const rate = (cell) => number(cell.calls_per_100, cell.calls && cell.calls_per_100 < 10 ? 1 : 0);
 const share = (value) => (value === null ? "–" : number(100 * value) + " %");
 const small = (value) => (value < 0.0001 ? value.toExponential(0) : number(value, 4));
 const clock = (seconds) => {

@@ -27,7 +27,7 @@ function alerts() {
     h("h3", {}, h("span", { class: "level" }, t(one.level)), h("a", { href: address({ issue: one.issue, column: one.column || undefined, value: one.column ? one.value : undefined, since: one.since, hit: undefined }) }, issueLabel(one.issue)),
       one.column ? ` · ${columnName(one.column)} ${valueName(one.column, one.value)}` : ""),
     h("p", {}, t("alert_line", number(one.calls), number(one.of), date(one.since), number(one.expected, 1)), one.ratio === null ? "" : ", " + t("alert_ratio", number(one.ratio, 1)), "."),
-    one.examples.length ? h("p", { class: "note" }, one.examples.map((example) => `« ${example.quote} »`).join("  ")) : null,
+    one.examples.length ? h("p", { class: "note" }, [...new Set(one.examples.map((example) => quoted(example.quote)))].join("  ")) : null,
     h("details", {}, h("summary", {}, t("arithmetic")), h("p", { class: "note" }, t("alert_how", number(one.baseline_calls), number(one.baseline_of), date(one.baseline_since), date(one.baseline_until), number(one.dispersion, 2), small(one.ears_p), number(one.cusum, 1), small(one.cusum_p), small(one.p_value), small(one.q_value), number(one.series))))));
   return section("alerts", head(t("alerts", date(R.last_day))), cards.length ? h("div", {}, cards) : h("p", { class: "note" }, R.alert_series ? t("no_alerts", number(R.alert_series)) : t("no_history")));
 }
@@ -111,7 +111,7 @@ function repeat() {
   return section("repeat", head(t("repeat"), t("repeat_note", r.days, number(r.calls)) + " " + t("repeats_seen", number(r.repeats_seen))), h("div", { class: "columns" },
     h("div", { class: "card" }, h("div", { class: "figures" }, figure(r.repeat, t("repeat_rate")), figure(r.resolved, t("fcr"))), r.undecided ? h("p", { class: "note" }, t("undecided", number(r.undecided))) : null),
     h("div", { class: "card scroll" }, h("table", {}, h("thead", {}, h("tr", {}, h("th", {}), h("th", { class: "number" }, t("called")), h("th", { class: "number" }, t("not_called")))),
-      h("tbody", {}, h("tr", {}, h("th", { scope: "row" }, `« ${issueLabel(r.issue)} » ${t("said")}`), h("td", { class: "number" }, number(x.both)), h("td", { class: "number" }, number(x.spoken_only))),
+      h("tbody", {}, h("tr", {}, h("th", { scope: "row" }, `${quoted(issueLabel(r.issue))} ${t("said")}`), h("td", { class: "number" }, number(x.both)), h("td", { class: "number" }, number(x.spoken_only))),
         h("tr", {}, h("th", { scope: "row" }, t("not_said")), h("td", { class: "number" }, number(x.number_only)), h("td", { class: "number" }, number(x.neither))))), x.unknown ? h("p", { class: "note" }, t("not_known", number(x.unknown))) : null)));
 }
 
@@ -154,7 +154,7 @@ function draw() {
   document.getElementById("main").replaceChildren(...[
     h("h1", {}, t("title")), h("p", { class: "sub" }, [days, where, t("lexicon", R.lexicon.digest.slice(0, 12))].filter(Boolean).join(" · ")),
     coverage(), alerts(), issueTable(), focus(), HITS.total ? section("evidence", head(t("evidence")), h("div", { id: "evidence-body" })) : null,
-    h("section", { class: "printed" }, head(t("printed")), R.issues.filter((issue) => issue.examples.length).map((issue) => [h("h3", {}, issue.label[language]), issue.examples.map((example) => h("p", {}, `« ${example.quote} » – ${example.call_id}, ${clock(example.start)}, ${t(example.speaker)}`))])),
+    h("section", { class: "printed" }, head(t("printed")), R.issues.filter((issue) => issue.examples.length).map((issue) => [h("h3", {}, issue.label[language]), issue.examples.map((example) => h("p", {}, `${quoted(example.quote)} – ${example.call_id}, ${clock(example.start)}, ${t(example.speaker)}`))])),
     repeat(), operations(), ...conversation(),
     h("section", { class: "note" }, t("files"), ["report.json", "calls.parquet", "hits.parquet", "hits.jsonl", "issues_by_day.csv"].flatMap((name, index) => [index ? ", " : "", h("a", { href: name }, name)]), `. ${t("schema", R.schema_version, R.callscan)}.`),
   ].filter(Boolean));
