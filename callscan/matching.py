@@ -24,7 +24,7 @@ from callscan.archive import Archive
 from callscan.errors import ArchiveError
 from callscan.lexicon.stream import PAUSE
 from callscan.records import Segment, Transcript, Word
-from callscan.report.interaction import OTHER, ROLES, Voices, measure
+from callscan.report.interaction import HOLD_PHRASE, OTHER, ROLES, Voices, holds, measure
 from callscan.report.tables import found_schema, measures_schema
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ _COLUMNS = (
     "key",
     "uri",
     "audio",
+    "notes",
     "transcript.language",
     "transcript.speech",
     "transcript.turns",
@@ -183,6 +184,7 @@ class _Group:
         self.keys: list[str] = table["key"].to_pylist()
         self._audio = _struct(table["audio"])
         self._transcript = _struct(table["transcript"])
+        self._notes = table["notes"].combine_chunks() if len(table) else pa.array([], pa.list_(pa.string()))
         segments = self._transcript.field("segments")
         self._held = np.asarray(self._transcript.is_valid())
         self._begin = _offsets(segments)
@@ -300,7 +302,8 @@ class _Group:
         """A row a call, as :func:`callscan.report.tables.measures_schema` has it; null where there is no transcript."""
         calls = len(self.keys)
         decoded = np.nan_to_num(np.asarray(pc.fill_null(self._audio.field("decoded"), 0.0), dtype=np.float64))
-        interaction = measure(self._voices(), decoded)
+        voices = self._voices()
+        interaction = measure(voices, decoded)
         call_of = np.repeat(np.arange(calls), np.diff(self._begin))
         bare = np.asarray(pc.list_value_length(pc.utf8_split_whitespace(pc.utf8_trim_whitespace(self._text))))
         said = np.where(np.diff(self._word_begin) > 0, np.diff(self._word_begin), bare)
@@ -315,6 +318,10 @@ class _Group:
             "silence": interaction.silence,
             "longest_silence": interaction.longest_silence,
             "overtalk": interaction.overtalk,
+            "interruptions_customer": interaction.interruptions[0].astype(np.int32),
+            "interruptions_agent": interaction.interruptions[1].astype(np.int32),
+            "hold": self._holds(voices, decoded),
+            "swapped": self._noted("channels_swapped"),
             **{name: values.astype(np.int32) for name, values in words.items()},
         }
         columns = {
@@ -325,9 +332,34 @@ class _Group:
             "channels": self._audio.field("channels"),
             "duration": self._audio.field("decoded"),
             "lost": self._audio.field("lost"),
+            "speakers": pc.if_else(pa.array(self._held), pa.array(self._speakers(), pa.string()), None),
             **{name: pa.array(values, mask=~self._held) for name, values in held.items()},
         }
         return pa.table([columns[field.name] for field in measures_schema()], schema=measures_schema())
+
+    def _holds(self, voices: Voices, duration: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Seconds on hold of each call."""
+        agent, unknown = (np.asarray(pc.equal(self._speaker, name)) for name in ("agent", "unknown"))
+        asking = np.asarray(pc.match_substring_regex(self._text, HOLD_PHRASE)) & (agent | unknown)
+        call = np.repeat(np.arange(len(self.keys)), np.diff(self._begin))
+        role = np.where(agent, ROLES.index("agent"), OTHER)
+        return holds(voices, duration, call[asking], self._end[asking], role[asking])
+
+    def _speakers(self) -> list[str]:
+        """How the speakers of each call are known, as :data:`callscan.report.tables.MEASURES` has it."""
+        turns = self._transcript.field("turns")
+        named = np.asarray(pc.not_equal(turns.flatten().field("speaker"), "unknown"))
+        call = np.repeat(np.arange(len(self.keys)), np.diff(_offsets(turns)))
+        channels = np.nan_to_num(np.asarray(pc.fill_null(self._audio.field("channels"), 0)))
+        some = np.bincount(call[named], minlength=len(self.keys)) > 0
+        mono = np.where(np.diff(_offsets(turns)) == 0, "unknown", np.where(some, "diarised", "unnamed"))
+        return [str(how) for how in np.where(channels > 1, "channels", mono)]
+
+    def _noted(self, code: str) -> NDArray[np.bool_]:
+        """Which calls carry a note of this code."""
+        call = np.repeat(np.arange(len(self.keys)), np.diff(_offsets(self._notes)))
+        noted = np.asarray(pc.starts_with(self._notes.flatten(), f"{code}:"))
+        return np.bincount(call[noted], minlength=len(self.keys)) > 0
 
     def _voices(self) -> Voices:
         """Who speaks when in all calls, as :func:`callscan.report.voices.voices` has it for one."""

@@ -172,6 +172,13 @@ def show(report: Report, console: Console) -> None:
         console.print(_alert(alert))
     if report.issues:
         console.print(_issues(report))
+    for number, what in (
+        (report.speakers.unknown, "one channel, speakers unknown; callscan show CALL says why"),
+        (report.speakers.unnamed, "one channel, voices told apart, but not who is the agent"),
+        (report.speakers.swapped, "channels look swapped: --channels customer,agent"),
+    ):
+        if number:
+            console.print(Text(f"{number} calls", style="yellow").append(f"  {what}", "dim"))
     for reason in report.failure_reasons:
         style = "red" if reason.status == "quarantined" else "yellow"
         text = Text(f"{reason.calls} {reason.status}", style=style)

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 from callscan.report import count, database
 from callscan.report.alerts import alerts
 from callscan.report.contacts import DAYS, repeat_contact
-from callscan.report.contract import SCHEMA_VERSION, Cost, Cut, LexiconInfo, Measure, Metadata, Report, Work
+from callscan.report.contract import SCHEMA_VERSION, Cost, Cut, LexiconInfo, Measure, Metadata, Report, Speakers, Work
 from callscan.report.html import page
 from callscan.report.operations import operations
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+_SIDES_KNOWN = "speakers IN ('channels', 'diarised')"
 
 MEASURES: tuple[tuple[str, str, str], ...] = (
     ("talk_share_customer", "share", "talk_customer / nullif(talk_customer + talk_agent, 0)"),
@@ -24,6 +26,9 @@ MEASURES: tuple[tuple[str, str, str], ...] = (
     ("longest_silence", "seconds", "longest_silence"),
     ("overtalk_share", "share", "overtalk / nullif(speech, 0)"),
     ("duration", "seconds", "duration"),
+    ("interruptions_customer", "count", f"CASE WHEN {_SIDES_KNOWN} THEN interruptions_customer END"),
+    ("interruptions_agent", "count", f"CASE WHEN {_SIDES_KNOWN} THEN interruptions_agent END"),
+    ("hold", "seconds", "hold"),
     ("words_per_minute_customer", "words_per_minute", "words_customer * 60 / nullif(talk_customer, 0)"),
     ("words_per_minute_agent", "words_per_minute", "words_agent * 60 / nullif(talk_agent, 0)"),
 )
@@ -76,6 +81,7 @@ def build(
             issues=count.issues(connection, issues, denominators, cuts, alerted),
             alerts=raised,
             alert_series=tested,
+            speakers=_speakers(connection),
             interaction=_interaction(connection),
             repeat_contact=repeat_contact(connection, contact_days),
             operations=operations(connection),
@@ -115,6 +121,14 @@ def _interaction(connection: DuckDBPyConnection) -> list[Measure]:
             )
         )
     return result
+
+
+def _speakers(connection: DuckDBPyConnection) -> Speakers:
+    """How the speakers of the calls are known."""
+    kinds = ("channels", "diarised", "unnamed", "unknown")
+    counts = ", ".join(f"count(*) FILTER (WHERE speakers = '{kind}')" for kind in kinds)
+    row = connection.execute(f"SELECT {counts}, count(*) FILTER (WHERE swapped) FROM c").fetchall()[0]
+    return Speakers(**dict(zip((*kinds, "swapped"), row, strict=True)))
 
 
 def _cost(connection: DuckDBPyConnection, work: Work | None) -> Cost:

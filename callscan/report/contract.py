@@ -191,6 +191,16 @@ class Measure(Struct, frozen=True, kw_only=True):
     p90: float | None
 
 
+class Speakers(Struct, frozen=True, kw_only=True):
+    """How it is known who speaks, in calls; the first four sum to the calls of the report."""
+
+    channels: Annotated[int, Meta(ge=0, description="a channel for each side")]
+    diarised: Annotated[int, Meta(ge=0, description="one channel, voices told apart and named")]
+    unnamed: Annotated[int, Meta(ge=0, description="one channel, voices told apart, none could be named")]
+    unknown: Annotated[int, Meta(ge=0, description="one channel, not diarised: patterns of one side cannot be told")]
+    swapped: Annotated[int, Meta(ge=0, description="of channels: each sounds like the other side's")]
+
+
 class Disagreement(Struct, frozen=True, kw_only=True):
     """What callers say ("I already called") beside what their numbers say, in calls."""
 
@@ -312,6 +322,7 @@ class Report(Struct, frozen=True, kw_only=True):
     issues: list[Issue]
     alerts: list[Alert]
     alert_series: Annotated[int, Meta(ge=0, description="series tested on the last day; 0: the history is too short")]
+    speakers: Speakers
     interaction: list[Measure]
     repeat_contact: RepeatContact | None
     operations: list[Operation]

@@ -1,4 +1,4 @@
-"""Interaction measures, vectorised over many calls: talk, silence and overtalk from who speaks when."""
+"""Interaction measures of many calls at once: talk, silence, overtalk, interruptions, hold, from who speaks when."""
 
 from __future__ import annotations
 
@@ -17,6 +17,23 @@ ROLES = ("customer", "agent")
 
 OTHER = len(ROLES)
 """Stands for every other speaker: announcements, and voices nobody could name."""
+
+HOLD_PHRASE = (
+    r"(?i)ne quitte[zr]? pas|\bpatientez\b|\b(de|vous|bien|faire) patienter|mets? en attente"
+    r"|\bun (petit |court )?instant\b|\bune (petite )?(minute|seconde)\b"
+    r"|\bhold (on|the line|please)|\b(please|can you) hold\b|bear with me|on hold\b"
+    r"|\b(one|just a) (moment|second|minute)\b"
+)
+"""What an agent says before a hold, as RE2 finds it in a segment."""
+
+_INTERRUPTS = 0.3
+"""Seconds that the other one still speaks: less is the haste of a conversation."""
+_KEEPS_ON = 1.0
+"""Seconds of an interruption; a shorter "oui, d'accord" is none."""
+_HOLD = 5.0
+"""Seconds of the shortest hold."""
+_HOLD_SPEECH = 0.2
+"""Share of a hold in which the customer may speak."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +55,8 @@ class Interaction:
     """Seconds a call, arrays of one value a call.
 
     ``speech``: somebody speaks. ``silence``: nobody does, from the first second of the recording to its last.
-    ``overtalk``: two voices at once, counted once per further voice.
+    ``overtalk``: two voices at once, counted once per further voice. ``interruptions``, by who interrupts: beginning
+    while the other side speaks, and speaking on when it has fallen silent.
     """
 
     speech: Floats
@@ -46,6 +64,7 @@ class Interaction:
     silence: Floats
     longest_silence: Floats
     overtalk: Floats
+    interruptions: tuple[Ints, Ints]
 
 
 def measure(voices: Voices, duration: Floats) -> Interaction:
@@ -82,7 +101,51 @@ def measure(voices: Voices, duration: Floats) -> Interaction:
         silence=silence.round(3),
         longest_silence=longest.round(3),
         overtalk=np.maximum(total - speech, 0.0).round(3),
+        interruptions=(_interruptions(voices, 0, calls), _interruptions(voices, 1, calls)),
     )
+
+
+def holds(voices: Voices, duration: Floats, call: Ints, asked: Floats, role: Ints) -> Floats:
+    """Seconds on hold of each call, shape (calls,): after a hold phrase, its speaker away, hardly anybody speaking.
+
+    Phrases are in ``call``, end at ``asked`` seconds, and were said by ``role``: the agent or, where nobody is known,
+    :data:`OTHER`, who is back when anybody speaks.
+    """
+    import numpy as np
+
+    total = np.zeros(len(duration))
+    order = np.lexsort((voices.start, voices.call))
+    first = np.searchsorted(voices.call[order], np.arange(len(duration) + 1))
+    back_at: set[tuple[int, float]] = set()
+    for number, moment, who in zip(call.tolist(), asked.tolist(), role.tolist(), strict=True):
+        own = order[first[number] : first[number + 1]]
+        start, end = voices.start[own], np.minimum(voices.end[own], duration[number])
+        away = (voices.role[own] == who) if who != OTHER else np.ones(len(own), bool)
+        still = away & (start <= moment) & (end > moment)
+        gone = float(end[still].max(initial=moment))
+        back = float(start[away & (start > gone)].min(initial=duration[number]))
+        spoken = np.maximum(np.minimum(end, back) - np.maximum(start, gone), 0.0).sum()
+        if back - gone >= _HOLD and spoken <= _HOLD_SPEECH * (back - gone) and (number, back) not in back_at:
+            back_at.add((number, back))
+            total[number] += back - gone
+    return np.asarray(total.round(3))
+
+
+def _interruptions(voices: Voices, role: int, calls: int) -> Ints:
+    """How often a side interrupts the other one, by call."""
+    import numpy as np
+
+    # Calls are laid end to end on one line, as above; spans of one voice do not overlap, so that the last one of the
+    # other side that began before is the only one that can still go on.
+    line = voices.call * (float(voices.end.max(initial=0.0)) + 1.0)
+    own, other = voices.role == role, voices.role == 1 - role
+    start, end, call = (voices.start + line)[own], (voices.end + line)[own], voices.call[own]
+    order = np.argsort((voices.start + line)[other])
+    starts, ends = (voices.start + line)[other][order], (voices.end + line)[other][order]
+    last = np.searchsorted(starts, start) - 1
+    running = np.where(last >= 0, ends[last] if len(ends) else 0.0, 0.0)
+    cut = (last >= 0) & (running - start >= _INTERRUPTS) & (end > running) & (end - start >= _KEEPS_ON)
+    return np.bincount(call[cut], minlength=calls)
 
 
 def _sums(call: Ints, values: Floats, calls: int) -> Floats:

@@ -28,8 +28,17 @@ MEASURES = (
     "silence",
     "longest_silence",
     "overtalk",
+    "interruptions_customer",
+    "interruptions_agent",
+    "hold",
+    "speakers",
+    "swapped",
 )
-"""Columns of ``calls`` that come from the transcripts; null where the call has none."""
+"""Columns of ``calls`` that come from the transcripts; null where the call has none.
+
+``speakers`` says how they are known: ``channels``, ``diarised``, ``unnamed`` (diarised, but nobody could be named) or
+``unknown`` (one channel, not diarised). ``swapped``: what is said on the channels sounds like the other side's.
+"""
 
 
 @cache
@@ -37,9 +46,9 @@ def measures_schema() -> pa.Schema:
     """What one pass over the transcripts measures, one row a call: the key and :data:`MEASURES`."""
     import pyarrow as pa
 
-    whole = {"channels", "words", "words_customer", "words_agent"}
+    whole = {"channels", "words", "words_customer", "words_agent", "interruptions_customer", "interruptions_agent"}
     kinds = {name: pa.int32() if name in whole else pa.float64() for name in MEASURES}
-    kinds |= {"language": pa.string(), "codec": pa.string()}
+    kinds |= {"language": pa.string(), "codec": pa.string(), "speakers": pa.string(), "swapped": pa.bool_()}
     return pa.schema([pa.field("key", pa.string(), nullable=False), *kinds.items()])
 
 

@@ -126,10 +126,15 @@ function operations() {
   }));
 }
 
+function speakersNote() {
+  const s = R.speakers;
+  return [["mono_unknown", s.unknown], ["mono_unnamed", s.unnamed], ["swapped", s.swapped]].filter(([, calls]) => calls).map(([text, calls]) => t(text, number(calls))).join(" ");
+}
+
 function conversation() {
   const known = R.interaction.filter((one) => one.calls), show = (one, value) => (one.unit === "share" ? share(value) : one.unit === "seconds" ? long(value) : number(value));
   const cost = R.cost, work = cost.work, figure = (value, label) => h("div", {}, h("b", {}, value), h("span", {}, label));
-  return [known.length ? section("interaction", head(t("interaction")), h("div", { class: "card figures" }, known.map((one) => h("div", {}, h("b", {}, show(one, one.median)), h("span", {}, t(one.name), h("br"), t("median_of", number(one.calls), show(one, one.p90))))))) : null,
+  return [known.length ? section("interaction", head(t("interaction"), speakersNote()), h("div", { class: "card figures" }, known.map((one) => h("div", {}, h("b", {}, show(one, one.median)), h("span", {}, t(one.name), h("br"), t("median_of", number(one.calls), show(one, one.p90))))))) : null,
     cost.audio_seconds ? section("cost", head(t("cost")), h("div", { class: "card figures" }, figure(long(cost.audio_seconds), t("audio")), figure(long(cost.speech_seconds), t("speech")), figure(number(cost.words), t("words")),
       work && work.realtime_factor ? figure(number(work.realtime_factor), t("realtime")) : null), work ? stages(work, figure) : null) : null];
 }
