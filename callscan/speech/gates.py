@@ -9,6 +9,8 @@ from __future__ import annotations
 import tomllib
 import unicodedata
 import zlib
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -61,17 +63,26 @@ def flags_of(text: str, language: str, avg_logprob: float) -> tuple[str, ...]:
     return tuple(found)
 
 
-def covered(span: Span, segments: list[Segment]) -> float:
-    """Seconds of ``span`` that segments with trusted text cover; the segments are of the same channel."""
-    total = 0.0
-    at = span.start
+def trusted(segments: Iterable[Segment]) -> list[Span]:
+    """The time that segments of one channel cover whose text is trusted: spans in order and apart."""
+    merged: list[Span] = []
     for segment in sorted(segments, key=lambda s: s.start):
         if "loop" in segment.flags or "phantom" in segment.flags:
             continue
-        start, end = max(segment.start, at), min(segment.end, span.end)
-        if end > start:
-            total += end - start
-            at = end
+        if merged and segment.start <= merged[-1].end:
+            merged[-1] = Span(merged[-1].start, max(merged[-1].end, segment.end))
+        else:
+            merged.append(Span(segment.start, segment.end))
+    return merged
+
+
+def covered(span: Span, times: Sequence[Span]) -> float:
+    """Seconds of ``span`` that ``times``, in order and apart, cover."""
+    total = 0.0
+    for at in range(max(0, bisect_right(times, span.start, key=lambda time: time.start) - 1), len(times)):
+        if times[at].start >= span.end:
+            break
+        total += max(0.0, min(times[at].end, span.end) - max(times[at].start, span.start))
     return total
 
 

@@ -6,6 +6,7 @@ import ctypes
 import hashlib
 import importlib.util
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,6 +29,9 @@ from callscan.speech.windows import WHISPER_LENGTH
 Features = NDArray[np.float32]
 """Log-mel of one window, (mel bands, frames), 100 frames a second."""
 
+_MOST_WORKERS, _GPU_WORKERS = 4, 2
+_MOST_PREPARING = 8
+_PIECE = 2  # windows that a CPU encodes at once: what lies between two layers stays in its cache
 _T = TypeVar("_T")
 _MAX_TOKENS = 448
 _PER_SECOND = 12  # tokens that nobody speaks in a second: what goes on for longer is a loop
@@ -62,15 +66,27 @@ class Heard:
 
 
 class Whisper:
-    """A loaded model. ``lengths`` are the seconds its windows are padded to: 30 as Whisper was trained, or those that
+    """A loaded model. ``workers`` batches may be heard at once, and ``preparing`` threads keep up with that.
+
+    ``lengths`` are the seconds its windows are padded to: 30 as Whisper was trained, or those that
     the model's ``callscan.json`` names because it was trained on them."""
 
     def __init__(self, directory: Path, *, device: str, compute_type: str = "default", threads: int = 0) -> None:
+        threads = threads or len(os.sched_getaffinity(0))
+        self.device = device
+        # Batches side by side use cores better than one batch on all of them, and keep a GPU busy between two.
+        self.workers = min(threads, _MOST_WORKERS) if device == "cpu" else _GPU_WORKERS
+        self.preparing = min(threads, _MOST_PREPARING)
         if device == "cuda":
             _load_cublas()
         try:
             self._loaded = faster_whisper.WhisperModel(
-                str(directory), device=device, compute_type=compute_type, cpu_threads=threads, local_files_only=True
+                str(directory),
+                device=device,
+                compute_type=compute_type,
+                cpu_threads=max(1, threads // self.workers),
+                num_workers=self.workers,
+                local_files_only=True,
             )
         except (RuntimeError, ValueError, OSError) as error:
             raise ModelError(
@@ -162,8 +178,17 @@ class Whisper:
         if not any(texts):
             return [[] for _ in parts]
         frames = [max(2, int(second / TIME_STEP * 2)) for second in seconds]
+        start = list(tokenizers[0].sot_sequence)
         with self.meter.time("align"):
-            results = self._model.align(encoded, list(tokenizers[0].sot_sequence), texts, frames)
+            # On a CPU one by one: the scores of every token of the vocabulary at every step overflow its cache.
+            step = 1 if self.device == "cpu" else len(texts)
+            results = [
+                result
+                for at in range(0, len(texts), step)
+                for result in self._model.align(
+                    _part(encoded, at, step), start, texts[at : at + step], frames[at : at + step]
+                )
+            ]
         found = []
         for result, tokenizer, timed, text in zip(results, tokenizers, parts, texts, strict=True):
             spoken, tokens = tokenizer.split_to_word_tokens([*text, tokenizer.eot])
@@ -175,7 +200,14 @@ class Whisper:
 
     def _encode(self, features: Sequence[Features]) -> Any:
         with self.meter.time("encode"):
-            return self._model.encode(ctranslate2.StorageView.from_array(np.stack(features)))
+            step = _PIECE if self.device == "cpu" else len(features)
+            parts = [
+                self._model.encode(ctranslate2.StorageView.from_array(np.stack(features[at : at + step])))
+                for at in range(0, len(features), step)
+            ]
+            if len(parts) == 1:
+                return parts[0]
+            return ctranslate2.StorageView.from_array(np.concatenate([np.asarray(part) for part in parts]))
 
     def _tokenizer(self, language: str) -> Tokenizer:
         if language not in self._tokenizers:
@@ -184,6 +216,13 @@ class Whisper:
                 self._loaded.hf_tokenizer, multilingual, task="transcribe", language=language if multilingual else "en"
             )
         return self._tokenizers[language]
+
+
+def _part(encoded: Any, start: int, size: int) -> Any:
+    """Some windows of what was encoded; on a CPU without a copy."""
+    if encoded.shape[0] <= size:
+        return encoded
+    return ctranslate2.StorageView.from_array(np.asarray(encoded)[start : start + size])
 
 
 def _dealt(words: list[TimedWord], parts: list[TimedTokens]) -> list[tuple[TimedWord, ...]]:

@@ -46,7 +46,10 @@ def test_coverage_counts_seconds_once_and_never_those_of_loops() -> None:
     def segment(start: float, end: float, *flags: str) -> Segment:
         return Segment(start, end, "x", 0, "customer", flags=flags)
 
-    span = Span(10, 20)
-    assert gates.covered(span, [segment(9, 12), segment(11, 13), segment(18, 25)]) == pytest.approx(5)
-    assert gates.covered(span, [segment(10, 20, "loop")]) == 0
-    assert gates.covered(span, []) == 0
+    def covered(*segments: Segment) -> float:
+        return gates.covered(Span(10, 20), gates.trusted(segments))
+
+    assert covered(segment(18, 25), segment(2, 4), segment(9, 12), segment(11, 13), segment(30, 31)) == pytest.approx(5)
+    assert covered(segment(0, 40)) == 10
+    assert covered(segment(10, 20, "loop")) == 0
+    assert covered() == 0
