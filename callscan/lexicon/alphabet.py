@@ -31,6 +31,10 @@ class Language(Protocol):
     def frequencies(self) -> Mapping[str, float]:
         """The share of all words (0 to 1) of those said most."""
 
+    @property
+    def pairs(self) -> Mapping[tuple[str, str], float]:
+        """The share of all words (0 to 1) of the pairs said most, one right after the other."""
+
     def sound(self, word: str) -> str:
         """A key that words which sound alike share."""
 

@@ -7,14 +7,14 @@ lexicon knows are recognised where many calls are counted together (callscan/rep
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from callscan.lexicon.alphabet import Alphabet, Language, WordMemory
 from callscan.lexicon.pattern import Pattern
 from callscan.lexicon.program import Program, compiled, features, leaves
 from callscan.lexicon.words import normalised
-from callscan.records import Segment, Transcript
+from callscan.records import Transcript
 
 
 class Announcements:
@@ -41,19 +41,30 @@ class Announcements:
         return self._expression.search(symbols) is not None
 
 
+def announced(transcript: Transcript, announcements: Announcements, asked: Iterable[int]) -> frozenset[int]:
+    """Which of some segments, by index, :func:`mark_ivr` gives to ``ivr``; no more segments are read than it takes."""
+    segments = transcript.segments
+    indices = set(asked)
+    said = (number for number, segment in enumerate(segments) if segment.speaker == "agent")
+    opened = next((n for n in said if not announcements.is_announcement(segments[n].text)), len(segments))
+    return frozenset(
+        index
+        for index in indices
+        if segments[index].speaker == "ivr" or (index < opened and announcements.is_announcement(segments[index].text))
+    )
+
+
 def mark_ivr(transcript: Transcript, announcements: Announcements) -> Transcript:
     """The transcript with announcements said by ``ivr``: those before any agent speaks, whoever's channel it is.
 
     Where nobody is known to be the agent, announcements are looked for in the whole call. A human agent who says
     such words ("je vous mets en relation") keeps them: only what comes before the agent's first other words counts.
     """
-    opened = False
-    agents = any(segment.speaker == "agent" for segment in transcript.segments)
-    segments: list[Segment] = []
-    for segment in transcript.segments:
-        if segment.speaker != "ivr" and not opened and announcements.is_announcement(segment.text):
-            segment = replace(segment, speaker="ivr")
-        elif segment.speaker == "agent" and agents:
-            opened = True
-        segments.append(segment)
-    return replace(transcript, segments=tuple(segments))
+    segments = transcript.segments
+    machine = announced(transcript, announcements, range(len(segments)))
+    return replace(
+        transcript,
+        segments=tuple(
+            replace(segment, speaker="ivr") if index in machine else segment for index, segment in enumerate(segments)
+        ),
+    )

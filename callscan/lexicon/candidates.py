@@ -1,29 +1,34 @@
-"""Where a pattern could be: the rarest word it cannot do without, with the next rarest near it.
+"""Where a pattern could be: two of its words at the right distance, then its other words around them.
 
-Every way to say a pattern has a rarest word; a table gives, for each symbol, the ways whose rarest word it is. Of the
-words that must be near it, each set has a bit; which bits are near each word is worked out for the whole text at once.
-What is left is looked at with the pattern itself. An Aho-Corasick automaton over the rarest words alone was tried
-first: it is as fast, but leaves ten times as many places to look at, and the looking is what costs.
+Every way to say a pattern has two words that are seldom said so near each other. One table over pairs of words gives
+the ways that a pair begins; one look-up a word and distance finds all pairs of a text. What a pair leaves is checked
+for the way's other words, rarest first, and only what is left is looked at with the pattern itself. All of it runs over
+arrays, however many patterns there are; no way is checked more than once for a place and distance, so the work grows
+with the text and no faster. Single words instead of pairs leave ten times as many places, and an Aho-Corasick automaton
+over them more still.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 from callscan.lexicon.alphabet import DROP, MAX_SYMBOLS
 from callscan.lexicon.pattern import Alt, Fused, Gap, Near, Node, Opt, Said, Shape
 from callscan.lexicon.program import Program, span
 
+DISTANCE = 6
+"""Words from the first of a pair to the second, at most."""
 REACH = 16
-"""Words between the rarest and another, at most; others that can be farther away are not looked for."""
-OTHERS = 3
+"""Words between a pair and another word, at most; others that can be farther away are not looked for."""
+OTHERS = 5
 MAX_WAYS = 48
-_WORDS = 4
-_BITS = 64 * _WORDS
-_LEVELS = 5
 _LOWEST = ord(DROP)
+_ROWS = MAX_SYMBOLS * 2
+_SINGLE = 1
+"""The class of every word as the second of a pair that is one word only."""
 
 Symbols = frozenset[str]
 
@@ -83,8 +88,8 @@ def _merged(inner: Sequence[Way], part: Node, program: Program) -> Part:
 
 
 @dataclass(frozen=True, slots=True)
-class _Other:
-    """Another word that must be there, ``first`` to ``last`` words after the rarest (before it, where negative)."""
+class _Word:
+    """A word that must be there, ``first`` to ``last`` words after the pair's first (before it, where negative)."""
 
     symbols: Symbols
     first: int
@@ -95,127 +100,213 @@ class _Other:
 class _Entry:
     number: int
     anchor: Symbols
+    second: _Word | None
+    """The other of the pair; None where one word is rarer than any pair."""
+    others: tuple[_Word, ...]
     before: int
     """Words from the earliest start of a match to its anchor."""
     ahead: int
-    others: tuple[_Other, ...]
+    """Words from its anchor to the latest end."""
 
 
 def _entry(number: int, way: Way, program: Program) -> _Entry:
     named = [index for index, part in enumerate(way) if part.symbols is not None]
-    shares = {index: program.share(way[index].symbols or frozenset()) for index in named}
-    anchor = min(named, key=lambda index: (shares[index], index))
-    others: list[tuple[float, _Other]] = []
-    for index in named:
-        if index == anchor:
-            continue
-        low, high = min(index, anchor), max(index, anchor)
-        between = way[low + 1 : high]
-        least = 1 + sum(part.least for part in between)
-        most = way[low].most + sum(part.most for part in between) + way[high].most - 1
-        if most > REACH:
-            continue
-        first, last = (least, most) if index > anchor else (-most, -least)
-        # How often one of them is there by chance: the fewer, the better it tells.
-        chance = shares[index] * (most - least + 1)
-        others.append((chance, _Other(way[index].symbols or frozenset(), first, last)))
-    others.sort(key=lambda other: (other[0], other[1].first))
-    symbols = way[anchor].symbols
-    assert symbols is not None  # noqa: S101
-    before = sum(part.most for part in way[:anchor]) + way[anchor].most - 1
-    ahead = sum(part.most for part in way[anchor:])
-    return _Entry(number, symbols, before, ahead, tuple(other for _, other in others[:OTHERS]))
+    share = {index: program.share(_symbols(way[index])) for index in named}
+    choices: list[tuple[float, int, int | None]] = [(share[index], index, None) for index in named]
+    for low, high in combinations(named, 2):
+        apart = _apart(way, low, high)
+        if apart.last <= DISTANCE:
+            chance = share[low] * share[high] * (apart.last - apart.first + 1)
+            if apart.first == apart.last == 1:
+                chance = max(chance, program.pair_share(_symbols(way[low]), apart.symbols))
+            choices.append((chance, low, high))
+    _, anchor, second = min(choices, key=lambda choice: (choice[0], choice[1], choice[2] or 0))
+    others = [_apart(way, anchor, index) for index in named if index not in (anchor, second)]
+    others = [other for other in others if other.first >= -REACH and other.last <= REACH]
+    # How often one of them is there by chance: the fewer, the better it tells.
+    others.sort(key=lambda other: (program.share(other.symbols) * (other.last - other.first + 1), other.first))
+    return _Entry(
+        number,
+        _symbols(way[anchor]),
+        None if second is None else _apart(way, anchor, second),
+        tuple(others[:OTHERS]),
+        before=sum(part.most for part in way[:anchor]) + way[anchor].most - 1,
+        ahead=sum(part.most for part in way[anchor:]),
+    )
+
+
+def _symbols(part: Part) -> Symbols:
+    assert part.symbols is not None  # noqa: S101 - only parts that name words are asked
+    return part.symbols
+
+
+def _apart(way: Way, anchor: int, index: int) -> _Word:
+    """Where a part's word is, seen from the anchor."""
+    low, high = min(anchor, index), max(anchor, index)
+    between = way[low + 1 : high]
+    least = 1 + sum(part.least for part in between)
+    most = way[low].most + sum(part.most for part in between) + way[high].most - 1
+    first, last = (least, most) if index > anchor else (-most, -least)
+    return _Word(_symbols(way[index]), first, last)
 
 
 def _entries(nodes: Sequence[Node], program: Program) -> list[_Entry]:
-    found: dict[tuple[int, Symbols, tuple[_Other, ...]], _Entry] = {}
+    found: dict[tuple[int, Symbols, _Word | None, tuple[_Word, ...]], _Entry] = {}
     for number, node in enumerate(nodes):
         for way in ways(node, program):
             entry = _entry(number, way, program)
-            same = found.setdefault((number, entry.anchor, entry.others), entry)
+            same = found.setdefault((number, entry.anchor, entry.second, entry.others), entry)
             same.before, same.ahead = max(same.before, entry.before), max(same.ahead, entry.ahead)
     return list(found.values())
 
 
 class Candidates:
-    """Finds the places for a list of patterns, by number."""
+    """Finds the places for a list of patterns, by number. ``said_by`` tells, for each pattern, in whose words it is
+    looked for: a sum of bits that :meth:`find` is given for every word."""
 
-    def __init__(self, nodes: Sequence[Node], program: Program) -> None:
+    def __init__(self, nodes: Sequence[Node], said_by: Sequence[int], program: Program) -> None:
         import numpy as np
 
         self._np = np
         entries = _entries(nodes, program)
         self._entries = [(entry.number, entry.before, entry.ahead) for entry in entries]
-        bits = self._bits(entries, program)
-        self._near = np.zeros((MAX_SYMBOLS * 2, _WORDS), dtype=np.uint64)
-        for symbols, bit in bits.items():
-            rows = [ord(s) - _LOWEST for s in symbols]
-            self._near[rows, bit // 64] |= np.uint64(1 << (bit % 64))
-        # For each of the others: the bit (column and mask) and two places to look at, on the level whose rows hold the
-        # bits of as many words as fit. A mask of zero is met everywhere: an entry with fewer others.
+        self._said_by = np.array([said_by[entry.number] for entry in entries], dtype=np.uint8)
+        self._near = _Pairs(np, entries, range(1, 2))
+        self._far = _Pairs(np, entries, range(2, DISTANCE + 1))
+        self._single = _Pairs(np, entries, range(1))
+        self._first = np.array([e.second.first if e.second else 0 for e in entries], dtype=np.int8)
+        self._last = np.array([e.second.last if e.second else 0 for e in entries], dtype=np.int8)
+        self._others(entries)
+
+    def _others(self, entries: Sequence[_Entry]) -> None:
+        """For each of an entry's other words, by rank: its set's row and the places to look at."""
+        np = self._np
+        kinds = _Kinds(other.symbols for entry in entries for other in entry.others)
+        self._kind = kinds.lookup(np)
+        self._kinds = kinds.count
+        # Row 0 holds every word: what an entry with fewer others asks for.
+        rows = {symbols: row for row, symbols in enumerate(kinds.sets, 1)}
+        self._member = np.zeros((len(rows) + 1, kinds.count), dtype=bool)
+        self._member[0] = True
+        for symbols, row in rows.items():
+            self._member[row, self._kind[[ord(s) - _LOWEST for s in symbols]]] = True
+        self._member = self._member.ravel()
         shape = (OTHERS, len(entries))
-        self._columns, self._level, self._first, self._last = (np.zeros(shape, dtype=np.int64) for _ in range(4))
-        self._masks = np.zeros(shape, dtype=np.uint64)
+        self._row = np.zeros(shape, dtype=np.int32)
+        self._from = np.zeros(shape, dtype=np.int32)
+        self._length = np.ones(shape, dtype=np.int32)
         for index, entry in enumerate(entries):
             for rank, other in enumerate(entry.others):
-                bit = bits[other.symbols]
-                level = (other.last - other.first + 1).bit_length() - 1
-                self._columns[rank, index], self._masks[rank, index] = bit // 64, np.uint64(1 << (bit % 64))
-                self._level[rank, index] = level
-                self._first[rank, index] = other.first + REACH
-                self._last[rank, index] = other.last - (1 << level) + 1 + REACH
-        by_symbol: dict[int, list[int]] = {}
-        for index, entry in enumerate(entries):
-            for symbol in entry.anchor:
-                by_symbol.setdefault(ord(symbol) - _LOWEST, []).append(index)
-        self._counts = np.zeros(MAX_SYMBOLS * 2, dtype=np.int64)
-        self._starts = np.zeros(MAX_SYMBOLS * 2, dtype=np.int64)
-        lists: list[int] = []
-        for row in sorted(by_symbol):
-            self._counts[row], self._starts[row] = len(by_symbol[row]), len(lists)
-            lists.extend(by_symbol[row])
-        self._lists = np.array(lists, dtype=np.int64)
+                self._row[rank, index] = rows[other.symbols] * kinds.count
+                self._from[rank, index] = other.first + REACH
+                self._length[rank, index] = other.last - other.first + 1
 
-    def _bits(self, entries: Sequence[_Entry], program: Program) -> dict[Symbols, int]:
-        """A bit for every set: its own for those met often, shared ones for the rare, which do little harm."""
-        sets = {other.symbols for entry in entries for other in entry.others}
-        ranked = sorted(sets, key=lambda s: (-program.share(s), sorted(s)))
-        own = _BITS * 3 // 4
-        return {s: rank if rank < own else own + rank % (_BITS - own) for rank, s in enumerate(ranked)}
-
-    def find(self, kept: Any) -> Iterator[tuple[int, int, int, int]]:
-        """(place of the rarest word, number of the pattern, words before it, words of the longest match), by place."""
+    def find(self, kept: Any, said_by: Any) -> Iterator[tuple[int, int, int, int]]:
+        """(place of the pair's first word, number of the pattern, words before it, words of the longest match), by
+        place. ``kept`` are symbols, ``said_by`` a bit (uint8) for whoever says each."""
         np = self._np
         rows = kept - np.uint16(_LOWEST)
-        counts = self._counts[rows]
-        places = np.flatnonzero(counts)
-        if not len(places):
-            return
-        counts = counts[places]
-        ends = np.cumsum(counts)
-        spread = np.repeat(places, counts)
-        within = np.arange(ends[-1]) - np.repeat(ends - counts, counts)
-        entries = self._lists[np.repeat(self._starts[rows[places]], counts) + within]
-        near = self._nearby(rows)
+        found = [*self._single.find(rows), *self._near.find(rows), *self._far.find(rows)]
+        places = np.concatenate([at for at, _ in found])
+        entries = np.concatenate([which for _, which in found])
+        distances = np.repeat(np.arange(DISTANCE + 1, dtype=np.int8), [len(at) for at, _ in found])
+        met = (said_by[places] & self._said_by[entries]) != 0
+        met &= (self._first[entries] <= distances) & (distances <= self._last[entries])
+        places, entries = places[met], entries[met]
+        kinds = np.zeros(len(rows) + 2 * REACH + 1, dtype=np.uint16)
+        kinds[REACH : REACH + len(rows)] = self._kind[rows]
         for rank in range(OTHERS):
-            level, column = self._level[rank][entries], self._columns[rank][entries]
-            bits = near[level, spread + self._first[rank][entries], column]
-            bits |= near[level, spread + self._last[rank][entries], column]
-            mask = self._masks[rank][entries]
-            met = np.flatnonzero((bits & mask) == mask)
-            spread, entries = spread[met], entries[met]
-        table = self._entries
-        for place, entry in zip(spread.tolist(), entries.tolist(), strict=True):
-            yield (place, *table[entry])
+            if not len(places):
+                return
+            met = self._met(kinds, places, entries, rank)
+            places, entries = places[met], entries[met]
+        # A pair that is met at two distances is one place.
+        for key in np.unique(places * len(self._entries) + entries).tolist():
+            place, entry = divmod(key, len(self._entries))
+            yield (place, *self._entries[entry])
 
-    def _nearby(self, rows: Any) -> Any:
-        """(level, row, column): the bits of 2 ** level words from a row on; row 0 is REACH before the first."""
+    def _met(self, kinds: Any, places: Any, entries: Any, rank: int) -> Any:
+        """Whether the entry's other word of a rank is near each place."""
         np = self._np
-        count = len(rows)
-        near = np.zeros((_LEVELS, count + 2 * REACH + 1, _WORDS), dtype=np.uint64)
-        near[0, REACH : REACH + count] = self._near[rows]
-        for level in range(1, _LEVELS):
-            step = 1 << (level - 1)
-            near[level] = near[level - 1]
-            near[level, :-step] |= near[level - 1, step:]
-        return near
+        row, length = self._row[rank][entries], self._length[rank][entries]
+        at = places + self._from[rank][entries]
+        met = self._member[row + kinds[at]]
+        step = 1
+        open_ = np.flatnonzero(~met & (length > step))
+        while len(open_):
+            met[open_] = self._member[row[open_] + kinds[at[open_] + step]]
+            step += 1
+            open_ = open_[~met[open_] & (length[open_] > step)]
+        return met
+
+
+class _Kinds:
+    """Symbols that are in the same of some sets are of one kind: a few thousand symbols, a few hundred kinds. Kind 0 is
+    in none of the sets."""
+
+    def __init__(self, sets: Iterable[Symbols]) -> None:
+        self.sets = sorted(set(sets), key=lambda s: (len(s), sorted(s)))
+        held: dict[str, list[int]] = {}
+        for number, symbols in enumerate(self.sets):
+            for one in symbols:
+                held.setdefault(one, []).append(number)
+        numbers: dict[tuple[int, ...], int] = {}
+        self.of = {one: numbers.setdefault(tuple(held[one]), len(numbers) + 1) for one in sorted(held)}
+        self.count = len(numbers) + 1
+
+    def lookup(self, np: Any) -> Any:
+        """The kind of every symbol, by its row."""
+        table = np.zeros(_ROWS, dtype=np.uint16)
+        for one, kind in self.of.items():
+            table[ord(one) - _LOWEST] = kind
+        return table
+
+
+class _Pairs:
+    """The entries of every pair of words that is met at some of ``distances`` (0: single words)."""
+
+    def __init__(self, np: Any, entries: Sequence[_Entry], distances: range) -> None:
+        self._np = np
+        self._distances = distances
+        held: list[tuple[int, Symbols, Symbols]] = []
+        for number, entry in enumerate(entries):
+            if entry.second is None:
+                if 0 in distances:
+                    held.append((number, entry.anchor, frozenset()))
+            elif entry.second.first < distances.stop and entry.second.last >= distances.start:
+                held.append((number, entry.anchor, entry.second.symbols))
+        left, right = _Kinds(first for _, first, _ in held), _Kinds(second for _, _, second in held)
+        self._left, self._right = left.lookup(np), right.lookup(np)
+        self._width = max(right.count, _SINGLE + 1)
+        lists: dict[int, list[int]] = {}
+        for number, first, second in held:
+            heads = {left.of[one] for one in first}
+            tails = {right.of[one] for one in second} or {_SINGLE}
+            for head in heads:
+                for tail in tails:
+                    lists.setdefault(head * self._width + tail, []).append(number)
+        # Entry lists of all pairs, one after the other; the table gives the number of each pair's list, 0 for none.
+        self._table = np.zeros(left.count * self._width, dtype=np.int32)
+        self._table[list(lists)] = np.arange(1, len(lists) + 1)
+        self._counts = np.array([0, *map(len, lists.values())], dtype=np.int64)
+        self._starts = np.cumsum(self._counts) - self._counts
+        self._lists = np.array([number for numbers in lists.values() for number in numbers], dtype=np.int32)
+
+    def find(self, rows: Any) -> Iterator[tuple[Any, Any]]:
+        """(places of the first words, entries) of the pairs in a text's rows, for each distance in turn."""
+        np = self._np
+        heads = self._left.take(rows)
+        first = np.flatnonzero(heads != 0)
+        lines = heads.take(first).astype(np.int32) * self._width
+        tails = self._right.take(rows)
+        for distance in self._distances:
+            # The last words of a text have no other so far behind them.
+            count = len(first) if not distance else int(first.searchsorted(len(rows) - distance))
+            places = first[:count]
+            pairs = self._table.take(lines[:count] + (tails.take(places + distance) if distance else _SINGLE))
+            met = np.flatnonzero(pairs != 0)
+            places, pairs = places[met], pairs[met]
+            counts = self._counts[pairs]
+            ends = np.cumsum(counts)
+            within = np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - counts, counts)
+            yield np.repeat(places, counts), self._lists[np.repeat(self._starts[pairs], counts) + within]

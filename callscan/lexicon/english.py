@@ -13,6 +13,11 @@ _FREQUENT = {
     "no": 5, "your": 6, "with": 5, "what": 4, "they": 4, "we": 5, "are": 5, "can": 4, "will": 3, "call": 2, "m": 5,
     "been": 2, "had": 2, "has": 2, "get": 2, "still": 1, "time": 1, "times": 0.5, "an": 3, "at": 4, "up": 2, "back": 1,
 }  # fmt: skip
+_FREQUENT_PAIRS = {
+    "i m": 4, "it s": 4, "i have": 3, "don t": 4, "to the": 2, "of the": 3, "in the": 3, "i ve": 2, "have to": 1.5,
+    "thank you": 2, "do you": 2, "can you": 1.5, "you can": 1.5, "i was": 1.5, "to be": 1, "on the": 2, "is it": 1,
+    "i can": 1, "this is": 1.5, "for the": 1, "it was": 1.2, "a bit": 0.5, "i think": 1, "you know": 1.5,
+}  # fmt: skip
 
 _DROPPED = "uh um erm er hmm really very totally absolutely completely extremely honestly literally"
 _NUMBERS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
@@ -49,6 +54,9 @@ class English:
     numbers = tuple(_NUMBERS.split())
     clitics = re.compile(r"(?!)()()")
     frequencies: Mapping[str, float] = MappingProxyType({word: share / 1000 for word, share in _FREQUENT.items()})
+    pairs: Mapping[tuple[str, str], float] = MappingProxyType(
+        {(pair.split()[0], pair.split()[1]): share / 1000 for pair, share in _FREQUENT_PAIRS.items()}
+    )
 
     def sound(self, word: str) -> str:
         """A key that words which sound alike share."""

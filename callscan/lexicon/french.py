@@ -40,6 +40,23 @@ _FREQUENT = {
 }  # fmt: skip
 """Share of all spoken words, in thousandths, of the words that are said most; what is not here is rare."""
 
+_FREQUENT_PAIRS = {
+    "c est": 16, "je vous": 8, "j ai": 10, "je suis": 4, "que je": 3, "je vais": 3, "ce que": 4, "y a": 4,
+    "il y": 3.5, "m a": 1.5, "est ce": 3.5, "je voudrais": 1, "vous avez": 3.5, "vous êtes": 2, "que j": 2,
+    "d accord": 4, "qu il": 2, "vous pouvez": 1.5, "je peux": 1.5, "ça fait": 1.5, "est pas": 3, "chez vous": 1.5,
+    "pas de": 1.5, "on m": 1, "que vous": 2, "ai déjà": 0.8, "s il": 3, "il vous": 2.5, "vous plaît": 2.5,
+    "vous me": 1, "vous m": 1, "ai pas": 1.5, "on me": 0.8, "je l": 1, "est bien": 1, "il faut": 1, "la même": 0.5,
+    "à la": 1.5, "à l": 1, "est le": 1.2, "est la": 1.2, "je veux": 1, "on a": 1.5, "au revoir": 1, "quelqu un": 0.6,
+    "a pas": 1.2, "de votre": 0.8, "parce que": 1.5, "est un": 1, "ce matin": 0.4, "fois que": 0.4, "deux fois": 0.3,
+    "dans la": 0.8, "dans le": 0.8, "tout à": 0.7, "à fait": 0.6, "qu est": 1, "qu on": 1, "en fait": 1.2,
+    "je sais": 0.8, "sais pas": 0.6, "je me": 1, "il est": 1.2, "en plus": 0.4, "pour le": 0.8, "de la": 2.5,
+    "de l": 1.5, "tout de": 0.4, "de suite": 0.4, "je comprends": 0.4, "un peu": 0.7, "peu de": 0.2,
+    "bonne journée": 0.8, "une bonne": 0.5, "les deux": 0.2, "le problème": 0.4, "un problème": 0.3,
+    "mon compte": 0.3, "votre dossier": 0.3, "vous rappelle": 0.4, "vous dire": 0.2, "me dit": 0.3, "m ont": 0.3,
+    "ai reçu": 0.3, "toujours pas": 0.3, "l a": 0.3, "a dit": 0.4, "ai eu": 0.4, "ont dit": 0.1,
+}  # fmt: skip
+"""Share of all spoken words, in thousandths, of the pairs that are said most, one word right after the other."""
+
 _DROPPED = """ne n euh heu hum hem hmm mh ben bah beh hein genre écoutez écoute vraiment franchement carrément
 littéralement sincèrement honnêtement simplement clairement quasiment strictement très super hyper extrêmement
 complètement totalement absolument particulièrement tellement sacrément vachement"""
@@ -54,6 +71,9 @@ class French:
     dropped = frozenset(_DROPPED.split())
     numbers = tuple(_NUMBERS.split())
     frequencies: Mapping[str, float] = MappingProxyType({word: share / 1000 for word, share in _FREQUENT.items()})
+    pairs: Mapping[tuple[str, str], float] = MappingProxyType(
+        {(pair.split()[0], pair.split()[1]): share / 1000 for pair, share in _FREQUENT_PAIRS.items()}
+    )
     clitics = re.compile(r"(qu|[jcmn]|[stld](?=.{4}))([aeiouyhàâéèêëîïôûü].+|[aày])")
 
     def sound(self, word: str) -> str:

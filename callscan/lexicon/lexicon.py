@@ -9,7 +9,7 @@ from typing import Any
 
 from callscan.errors import ConfigError
 from callscan.lexicon.alphabet import Language
-from callscan.lexicon.announcements import Announcements, mark_ivr
+from callscan.lexicon.announcements import Announcements, announced
 from callscan.lexicon.load import Example, Issue, Sources, files_of, read_language
 from callscan.lexicon.matcher import Matcher
 from callscan.records import Hit, Segment, Speaker, Transcript
@@ -132,8 +132,8 @@ class Lexicon:
         known = self.announcements(transcripts[0].language)
         kept = []
         for transcript, hits in zip(transcripts, found, strict=True):
-            said = mark_ivr(transcript, known).segments if hits else ()
-            kept.append(tuple(hit for hit in hits if said[hit.segment].speaker != "ivr"))
+            machine = announced(transcript, known, [hit.segment for hit in hits]) if hits else ()
+            kept.append(tuple([hit for hit in hits if hit.segment not in machine]) if machine else hits)
         return kept
 
     def match_many(self, transcripts: Iterable[Transcript]) -> Iterator[tuple[Hit, ...]]:

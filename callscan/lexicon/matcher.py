@@ -8,17 +8,20 @@ linguistic flags. All work per candidate is bounded, so the whole is linear in t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from callscan.lexicon.alphabet import Alphabet, Language, WordMemory
 from callscan.lexicon.candidates import Candidates
-from callscan.lexicon.pattern import Near, Pattern
-from callscan.lexicon.program import Program, compiled, features, has_gap, leaves
-from callscan.lexicon.stream import Stream
+from callscan.lexicon.pattern import Near, Node, Pattern
+from callscan.lexicon.program import Program, compiled, edge, features, has_gap, leaves, needed
+from callscan.lexicon.stream import SAID_BY, Stream
 from callscan.lexicon.words import WordTable
 from callscan.records import Hit, Speaker, Transcript
+
+_SymbolsOf = Callable[[Node, Program], frozenset[str] | None]
 
 CONTEXT_REACH = 14
 """Words before and after a match in which exceptions and flags are looked for."""
@@ -107,11 +110,22 @@ class _Context:
     except_before: Any
     except_after: Any
     except_starting: Any
+    before_last: frozenset[str] | None
+    """The symbols that ``before`` can end with; None where it may be any."""
+    after_first: frozenset[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Exceptions:
+    search: Any
+    needed: frozenset[str] | None
+    """Symbols of which every exception holds one; None where there are none."""
 
 
 @dataclass(slots=True)
 class _Found:
     compiled: _Compiled
+    number: int
     start: int
     end: int
     flags: set[str]
@@ -142,7 +156,11 @@ class Matcher:
         self._issues = issues
         inside = {c.flag: self._inside(c) for c in contexts}
         self._stop = inside.get("negated", "")
-        self._exceptions = {name: self._one_of(issue.exceptions) for name, issue in issues.items() if issue.exceptions}
+        self._exceptions = {
+            name: _Exceptions(self._one_of(issue.exceptions), self._any_of(needed, issue.exceptions))
+            for name, issue in issues.items()
+            if issue.exceptions
+        }
         self._contexts = [
             _Context(
                 context.flag,
@@ -151,6 +169,8 @@ class Matcher:
                 except_before=self._one_of(context.except_before, r"\Z"),
                 except_after=self._one_of(context.except_after),
                 except_starting=self._one_of(context.except_starting),
+                before_last=self._any_of(partial(edge, last=True), context.before),
+                after_first=self._any_of(partial(edge, last=False), context.after),
             )
             for context in contexts
         ]
@@ -158,7 +178,8 @@ class Matcher:
         self._rules = [
             _Compiled(rule, self.program, self._stop if "negated" in issues[rule.issue].flags else "") for rule in rules
         ]
-        self.candidates = Candidates([rule.pattern.node for rule in rules], self.program)
+        said_by = [SAID_BY[rule.speaker or "unknown"] for rule in rules]
+        self.candidates = Candidates([rule.pattern.node for rule in rules], said_by, self.program)
 
     def _inside(self, context: Context) -> str:
         symbols: set[str] = set()
@@ -172,6 +193,12 @@ class Matcher:
         if not patterns:
             return compiled(r"(?!)")
         return compiled(f"(?:{'|'.join(self.program.expression(p.node) for p in patterns)}){tail}")
+
+    def _any_of(self, symbols_of: _SymbolsOf, patterns: Sequence[Pattern]) -> frozenset[str] | None:
+        """What ``symbols_of`` says of all patterns together: nothing, as soon as it says nothing of one."""
+        found = [symbols_of(pattern.node, self.program) for pattern in patterns]
+        known = [symbols for symbols in found if symbols is not None]
+        return frozenset().union(*known) if len(known) == len(found) else None
 
     # -- running
 
@@ -191,25 +218,19 @@ class Matcher:
     def _search(self, stream: Stream) -> list[_Found]:
         found: dict[tuple[int, int, int], _Found] = {}
         text = ""
-        runs: list[tuple[Speaker, int]] = []
-        run = 0
-        rules = self._rules
-        for place, number, before, ahead in self.candidates.find(stream.kept):
-            if not runs:
-                text, runs = stream.text, stream.runs()
-            while place >= runs[run][1]:
+        rules, runs, run = self._rules, stream.runs, 0
+        for place, number, before, ahead in self.candidates.find(stream.kept, stream.said_by):
+            text = text or stream.text
+            while place >= runs[run]:
                 run += 1
             one = rules[number]
-            wanted = one.speaker
-            if wanted is not None and wanted != runs[run][0] and runs[run][0] != "unknown":
-                continue
-            low = place - before
-            hit = one.search(text, low if low > 0 else 0, place + ahead)
+            # Never into what another speaker says before or after: that may be the very same words.
+            hit = one.search(text, max(place - before, runs[run - 1] if run else 0), min(place + ahead, runs[run]))
             if hit is not None:
                 start, end = hit.span()
                 key = (number, start, end)
                 if key not in found and not _ruled_out(one, text, start, end):
-                    found[key] = _as_found(one, text, hit)
+                    found[key] = _as_found(one, number, text, hit)
         return list(found.values())
 
     def _hits(self, transcript: Transcript, stream: Stream, found: list[_Found]) -> list[Hit]:
@@ -221,14 +242,15 @@ class Matcher:
             ones = self._unexplained(stream.text, ones)
             excluded = self._excluded(issue, stream.text, ones)
             kept: list[tuple[int, int]] = []
-            # The longest of overlapping matches stands for them all; of equals, the first.
-            for one in sorted(ones, key=lambda f: (f.start - f.end, f.start, not f.flags)):
-                if any(one.start < end and start < one.end for start, end in kept):
+            # The longest of overlapping matches stands for them all; of equals, the one whose pattern stands first.
+            ones.sort(key=lambda f: (f.start - f.end, f.start, not f.flags, f.number))
+            for one in ones:
+                if kept and any(one.start < end and start < one.end for start, end in kept):
                     continue
-                if any(one.start < end and start < one.end for start, end in excluded):
+                if excluded and any(one.start < end and start < one.end for start, end in excluded):
                     continue
                 # A negation that one of them steps over negates what they all say.
-                one.flags.update(*(o.flags for o in ones if o.start < one.end and one.start < o.end))
+                one.flags.update(*[o.flags for o in ones if o.start < one.end and one.start < o.end])
                 hit = self._hit(transcript, stream, one)
                 if hit is not None:
                     kept.append((one.start, one.end))
@@ -256,14 +278,15 @@ class Matcher:
         spans: list[tuple[int, int]] = []
         for one in ones:
             low, high = max(0, one.start - CONTEXT_REACH), min(len(text), one.end + CONTEXT_REACH)
-            spans.extend(e.span() for e in exceptions.finditer(text, low, high))
+            if exceptions.needed is None or not exceptions.needed.isdisjoint(text[low:high]):
+                spans.extend([e.span() for e in exceptions.search.finditer(text, low, high)])
         return spans
 
     def _hit(self, transcript: Transcript, stream: Stream, one: _Found) -> Hit | None:
         rule = one.compiled.rule
-        evidence = stream.evidence(one.start, one.end)
-        if evidence.cut and one.compiled.gaps:
+        if one.compiled.gaps and stream.stopped(one.start, one.end):
             return None
+        evidence = stream.evidence(one.start, one.end)
         if one.gap is not None and one.compiled.near_seconds is not None:
             left, right = (stream.time(position) for position in one.gap)
             if right[0] - left[1] > one.compiled.near_seconds:
@@ -282,10 +305,10 @@ class Matcher:
             segment=evidence.segment,
             probability=evidence.probability,
             speaker_known=rule.speaker is None or speaker != "unknown",
-            flags=self._flags(stream, one, evidence.asked, speaker),
+            flags=self._flags(stream, one, speaker),
         )
 
-    def _flags(self, stream: Stream, one: _Found, asked: bool, speaker: Speaker) -> tuple[str, ...]:
+    def _flags(self, stream: Stream, one: _Found, speaker: Speaker) -> tuple[str, ...]:
         allowed = self._issues[one.compiled.rule.issue].flags
         flags: list[str] = []
         for context in self._contexts:
@@ -297,7 +320,7 @@ class Matcher:
             if context.flag == "question":
                 if speaker == "customer":
                     continue
-                if asked:
+                if stream.asked(one.end):
                     flags.append("question")
                     continue
             if self._applies(context, stream, one):
@@ -307,7 +330,11 @@ class Matcher:
     def _applies(self, context: _Context, stream: Stream, one: _Found) -> bool:
         text = stream.text
         low, high = max(0, one.start - CONTEXT_REACH), min(len(text), one.end + CONTEXT_REACH)
-        if not context.except_starting.match(text, one.start, one.end):
+        if (
+            one.start
+            and (context.before_last is None or text[one.start - 1] in context.before_last)
+            and not context.except_starting.match(text, one.start, one.end)
+        ):
             before = context.before.search(text, low, one.start)
             if (
                 before is not None
@@ -316,7 +343,9 @@ class Matcher:
             ):
                 return True
         return (
-            context.after.match(text, one.end, high) is not None
+            one.end < len(text)
+            and (context.after_first is None or text[one.end] in context.after_first)
+            and context.after.match(text, one.end, high) is not None
             and context.except_after.match(text, one.end, high) is None
         )
 
@@ -325,13 +354,13 @@ def _ruled_out(one: _Compiled, text: str, start: int, end: int) -> bool:
     return any(search(text, max(0, start - reach), end + reach) is not None for search, reach in one.unless)
 
 
-def _as_found(one: _Compiled, text: str, hit: Any) -> _Found:
+def _as_found(one: _Compiled, number: int, text: str, hit: Any) -> _Found:
     start, end = hit.span()
     flags = {one.rule.flag} if one.rule.flag else set()
     if one.strict is not None and one.strict(text, start, end) is None:
         flags.add("negated")
     gap = (hit.start("left") - 1, hit.start("right")) if one.near_seconds is not None else None
-    return _Found(one, start, end, flags, gap)
+    return _Found(one, number, start, end, flags, gap)
 
 
 def _in_window(rule: Rule, start: float, transcript: Transcript) -> bool:

@@ -32,6 +32,10 @@ class Program:
         for word, share in alphabet.language.frequencies.items():
             symbols = alphabet.encode(word)
             self._frequencies[symbols] = self._frequencies.get(symbols, 0.0) + share
+        self._pairs: dict[tuple[str, str], float] = {}
+        for (first, second), share in alphabet.language.pairs.items():
+            both = alphabet.encode(first), alphabet.encode(second)
+            self._pairs[both] = self._pairs.get(both, 0.0) + share
 
     def symbols(self, node: Said | Fused | Shape) -> frozenset[str]:
         """The symbols of all words that a single word of a pattern can be."""
@@ -80,6 +84,10 @@ class Program:
         if found is None:
             found = self._shares[symbols] = sum(self._frequencies.get(s, RARE) for s in symbols)
         return found
+
+    def pair_share(self, first: frozenset[str], second: frozenset[str]) -> float:
+        """The share of all words that are one of ``first`` with one of ``second`` right after, as far as is known."""
+        return sum(share for (one, other), share in self._pairs.items() if one in first and other in second)
 
 
 def features(node: Said | Fused | Shape, alphabet: Alphabet) -> Iterator[tuple[Feature, str]]:
@@ -132,6 +140,48 @@ def span(node: Node) -> tuple[int, int]:
         return min(low for low, _ in inner), max(high for _, high in inner)
     extra = node.words if isinstance(node, Near) else 0
     return sum(low for low, _ in inner), sum(high for _, high in inner) + extra
+
+
+def edge(node: Node, program: Program, *, last: bool) -> frozenset[str] | None:
+    """The symbols that a match can begin (or end) with; None where that may be any, or where it may be empty."""
+    if isinstance(node, Said | Fused | Shape):
+        return program.symbols(node)
+    if isinstance(node, Gap | Opt):
+        return None
+    if isinstance(node, Alt):
+        inner = [edge(option, program, last=last) for option in node.options]
+    elif isinstance(node, Near):
+        ends = (node.second if last else node.first,) if node.ordered else (node.first, node.second)
+        inner = [edge(end, program, last=last) for end in ends]
+    else:
+        met: frozenset[str] = frozenset()
+        for part in reversed(node.parts) if last else node.parts:
+            if isinstance(part, Opt):
+                within = edge(part.part, program, last=last)
+                if within is None:
+                    return None
+                met |= within
+                continue
+            found = edge(part, program, last=last)
+            return None if found is None else met | found
+        return None
+    known = [symbols for symbols in inner if symbols is not None]
+    return frozenset().union(*known) if len(known) == len(inner) else None
+
+
+def needed(node: Node, program: Program) -> frozenset[str] | None:
+    """Symbols of which every match holds one, as rare as can be; None where there are none."""
+    if isinstance(node, Said | Fused | Shape):
+        return program.symbols(node)
+    if isinstance(node, Gap | Opt):
+        return None
+    if isinstance(node, Alt):
+        inner = [needed(option, program) for option in node.options]
+        known = [symbols for symbols in inner if symbols is not None]
+        return frozenset().union(*known) if len(known) == len(inner) else None
+    inner = [needed(part, program) for part in _parts(node)]
+    known = [symbols for symbols in inner if symbols is not None]
+    return min(known, key=lambda symbols: (program.share(symbols), sorted(symbols)), default=None)
 
 
 def work(node: Node) -> int:

@@ -6,6 +6,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from operator import gt
 from typing import Any
 
@@ -18,6 +19,8 @@ BREAK_MARK = " \x1d "
 PAUSE = 5.0
 """Seconds of one speaker's silence over which no pattern reaches."""
 UNHEARD = frozenset({"phantom", "loop"})
+_STOPS = ".!?;"
+_SPACES = "".join(chr(code) for code in range(256) if chr(code).isspace())
 _SENTENCE_END = re.compile(r"[.!?;](?=\s|$)")
 _MARK = re.compile("[\x1d\x1e]")
 _MARKS = re.compile(r"\s*[\x1d\x1e]\s*")
@@ -85,7 +88,7 @@ def lay_out(transcripts: Sequence[Transcript]) -> Layout:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Where a match is: the call, times, quote, the first word's segment and its speaker."""
+    """Where a match is: times, quote, the first word's segment and its speaker."""
 
     start: float
     end: float
@@ -93,37 +96,35 @@ class Evidence:
     segment: int
     speaker: Speaker
     probability: float
-    asked: bool
-    """The sentence of the match ends with a question mark."""
-    cut: bool
-    """A sentence ends inside the match."""
+
+
+SAID_BY: dict[Speaker, int] = {"customer": 1, "agent": 2, "unknown": 3}
+"""A bit a speaker, so that one look says whether a pattern is looked for in somebody's words. Unknown may be either."""
 
 
 class Stream:
-    """The words of some calls as symbols: ``kept`` (16 bit each) without hesitations and repeated words, and
-    ``text``, the same as characters."""
+    """The words of some calls as symbols: ``kept`` (16 bit each) without hesitations and repeated words, ``text``, the
+    same as characters, ``said_by``, whose words they are (:data:`SAID_BY`, uint8), and ``runs``, where each speaker in
+    turn ends."""
 
     def __init__(self, table: WordTable, transcripts: Sequence[Transcript]) -> None:
         import numpy as np
 
+        self._np = np
         self._layout = lay_out(transcripts)
         self._written, clean = normalised(self._layout.text)
         words = table.read(clean)
         raw = words.symbols
         self._starts, self._ends = words.starts, words.ends
         self._count = len(raw)
-        marks = np.flatnonzero((raw == ord(SEGMENT)) | (raw == ord(BREAK)))
-        self._marks: list[int] = marks.tolist()
+        self._marks: list[int] = np.flatnonzero((raw == ord(SEGMENT)) | (raw == ord(BREAK))).tolist()
         self._joins: list[int] = np.flatnonzero(raw == ord(JOIN)).tolist() if len(raw) > len(words.starts) else []
-        index = np.flatnonzero(raw > ord(SEGMENT))
-        kept = raw[index]
-        for length in (1, 2, 3):
-            stays = _once(np, kept, length)
-            if stays is not None:
-                kept, index = kept[stays], index[stays]
-        self._index = index
-        self.kept: Any = kept
+        self.kept, self._index = kept_of(raw)
+        self.runs: list[int] = self._run_ends()
+        speakers = np.array([SAID_BY[speaker] for speaker, _ in self._layout.runs], dtype=np.uint8)
+        self.said_by: Any = np.repeat(speakers, np.diff([0, *self.runs])) if len(speakers) else speakers
         self._text: str | None = None
+        self._stops: list[int] | None = None
         self._owners: dict[int, list[int]] = {}
 
     def __len__(self) -> int:
@@ -136,15 +137,12 @@ class Stream:
             self._text = self.kept.tobytes().decode("utf-16-le")
         return self._text
 
-    def runs(self) -> list[tuple[Speaker, int]]:
-        """Each speaker in turn, with the end of what they say in :attr:`text`."""
-        runs: list[tuple[Speaker, int]] = []
-        segments = 0
-        for speaker, count in self._layout.runs:
-            segments += count
-            last = segments == len(self._layout.segments)
-            runs.append((speaker, len(self) + 1 if last else int(self._index.searchsorted(self._marks[segments - 1]))))
-        return runs
+    def _run_ends(self) -> list[int]:
+        """Where each speaker in turn ends in :attr:`text`."""
+        np = self._np
+        last = np.cumsum([segments for _, segments in self._layout.runs])[:-1] - 1
+        marks = np.array(self._marks, dtype=np.int64)[last] if len(last) else []
+        return [*self._index.searchsorted(marks).tolist(), len(self._index)]
 
     def call(self, position: int) -> int:
         """Which of the calls a word of :attr:`text` is in."""
@@ -164,24 +162,22 @@ class Stream:
         last, last_number = self._place(end - 1)
         begins, ends = int(self._starts[first]), int(self._ends[last])
         said = self._written[begins:ends]
-        after = _SENTENCE_END.search(self._written, ends, ends + 300)
-        first_segment, last_segment = self._layout.segments[first_number], self._layout.segments[last_number]
+        segments = self._layout.segments
+        first_segment, last_segment = segments[first_number], segments[last_number]
         if first_segment.words and last_segment.words:
             spoken = self._spoken(first_number, first, last_number, last)
             times = spoken[0].start, spoken[-1].end
-            probability = sum(word.probability for word in spoken) / len(spoken)
+            probability = sum([word.probability for word in spoken]) / len(spoken)
         else:
             times = self._share(first_number, begins), self._share(last_number, ends)
             probability = 1.0
         return Evidence(
-            start=times[0],
-            end=times[1],
-            quote=_MARKS.sub(" ", said) if first_number != last_number else said,
-            segment=self._layout.indices[first_number],
-            speaker=first_segment.speaker,
-            probability=probability,
-            asked=after is not None and after[0] == "?",
-            cut=_SENTENCE_END.search(said) is not None,
+            times[0],
+            times[1],
+            _MARKS.sub(" ", said) if first_number != last_number else said,
+            self._layout.indices[first_number],
+            first_segment.speaker,
+            probability,
         )
 
     def time(self, position: int) -> tuple[float, float]:
@@ -189,12 +185,37 @@ class Stream:
         found = self.evidence(position, position + 1)
         return found.start, found.end
 
+    def stopped(self, start: int, end: int) -> bool:
+        """Whether a sentence ends inside the words from ``start`` to before ``end`` of :attr:`text`."""
+        first, _ = self._place(start)
+        last, _ = self._place(end - 1)
+        return self._stopped(int(self._starts[first]), int(self._ends[last]))
+
     def cut(self, start: int, end: int) -> bool:
         """Whether a sentence ends between two words of :attr:`text`."""
         first, _ = self._place(start)
         last, _ = self._place(end)
-        between = self._written[int(self._ends[first]) : int(self._starts[last])]
-        return _SENTENCE_END.search(between) is not None
+        after, next_word = int(self._ends[first]), int(self._starts[last])
+        return after < next_word and (self._written[next_word - 1] in _STOPS or self._stopped(after, next_word))
+
+    def asked(self, end: int) -> bool:
+        """Whether the sentence of the word before ``end`` of :attr:`text` ends with a question mark, and soon."""
+        last, _ = self._place(end - 1)
+        after = int(self._ends[last])
+        stops = self._sentence_ends()
+        number = bisect_left(stops, after)
+        return number < len(stops) and stops[number] < after + 300 and self._written[stops[number]] == "?"
+
+    def _stopped(self, begins: int, ends: int) -> bool:
+        stops = self._sentence_ends()
+        number = bisect_left(stops, begins)
+        return number < len(stops) and stops[number] < ends
+
+    def _sentence_ends(self) -> list[int]:
+        """Where the sentences of the whole stream end."""
+        if self._stops is None:
+            self._stops = sentence_ends(self._written)
+        return self._stops
 
     def _bounds(self, number: int) -> tuple[int, int]:
         """The first word of a segment and the word after its last, among all words."""
@@ -231,6 +252,42 @@ class Stream:
                 found.extend([position] * len(clean.split()))
             self._owners[number] = found
         return found
+
+
+def sentence_ends(text: str) -> list[int]:
+    """The places of the characters that end a sentence: a stop with white space, or nothing, after it."""
+    import numpy as np
+
+    try:
+        letters = np.frombuffer(text.encode("latin-1"), dtype=np.uint8)
+    except UnicodeEncodeError:
+        return [found.start() for found in _SENTENCE_END.finditer(text)]
+    stops, spaces = _letters(_STOPS), _letters(_SPACES)
+    followed = np.append(spaces[letters[1:]], True)
+    found: list[int] = np.flatnonzero(stops[letters] & followed[: len(letters)]).tolist()
+    return found
+
+
+@cache
+def _letters(text: str) -> Any:
+    """Which of the 256 letters of Latin-1 are in a text."""
+    import numpy as np
+
+    return np.isin(np.arange(256), [ord(letter) for letter in text])
+
+
+def kept_of(raw: Any) -> tuple[Any, Any]:
+    """The symbols that count, and the place of each in ``raw``: no hesitations, no marks between segments, and what is
+    said twice in a row ("la deuxième la deuxième") once."""
+    import numpy as np
+
+    index = np.flatnonzero(raw > ord(SEGMENT))
+    kept = raw[index]
+    for length in (1, 2, 3):
+        stays = _once(np, kept, length)
+        if stays is not None:
+            kept, index = kept[stays], index[stays]
+    return kept, index
 
 
 def _once(np: Any, kept: Any, length: int) -> Any:

@@ -132,6 +132,15 @@ def test_an_announcement_before_the_agent_is_the_ivr_s(lexicon: Lexicon) -> None
     assert lexicon.match(transcript) == lexicon.match(marked)
 
 
+def test_who_speaks_next_is_given_no_words_of_another(lexicon: Lexicon) -> None:
+    said = "ça fait une bonne demi-heure que je suis au téléphone"
+    for order in (("customer", "agent", "customer"), ("agent", "customer", "agent")):
+        hits = lexicon.match(call(*((speaker, said) for speaker in order), pause=9.0))
+        assert [hit.segment for hit in hits if hit.issue == "waiting"] == [
+            number for number, speaker in enumerate(order) if speaker == "customer"
+        ]
+
+
 def test_calls_together_are_matched_as_each_by_itself(lexicon: Lexicon) -> None:
     calls = [call(("customer", said), ("agent", "ne quittez pas")) for said in SAID * 3]
     assert list(lexicon.match_many(calls)) == [lexicon.match(one) for one in calls]
@@ -212,7 +221,7 @@ def test_work_grows_with_the_text_and_no_faster(lexicon: Lexicon) -> None:
     sizes = []
     for times in (100, 200, 400):
         stream = Stream(matcher.table, [call(("customer", piece * times))])
-        sizes.append(len(list(matcher.candidates.find(stream.kept))))
+        sizes.append(len(list(matcher.candidates.find(stream.kept, stream.said_by))))
     assert sizes[1] <= 2.2 * sizes[0]
     assert sizes[2] <= 2.2 * sizes[1]
 
