@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import signal
@@ -11,10 +12,12 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from typer.testing import CliRunner
 
 from callscan.archive import Archive
 from callscan.archive.verify import verify
 from callscan.audio import hash_file
+from callscan.cli import app
 from callscan.config import Settings
 from callscan.errors import ArchiveError
 from callscan.runners.scan import scan
@@ -64,6 +67,20 @@ def test_from_s3_into_s3_is_as_from_disk_to_disk(
     scan(recordings, archive=tmp_path / "archive", settings=settings, engine=FakeEngine)
     assert outcome(f"{bucket}/archive") == outcome(str(tmp_path / "archive"))
     assert verify(Archive(f"{bucket}/archive"), hash_file).problems == ()
+
+
+def test_report_rescan_and_export_of_an_archive_in_s3(bucket: str, settings: Settings, tmp_path: Path) -> None:
+    archive = f"{bucket}/reported"
+    scan(f"{bucket}/recordings", archive=archive, settings=settings, engine=FakeEngine)
+    command = CliRunner()
+    shown = command.invoke(app, ["report", archive, "--json"])
+    counted = command.invoke(app, ["rescan", archive, "--json"])
+    assert (shown.exit_code, counted.exit_code) == (0, 0)
+    stored = json.loads(Archive(archive).store.read("report/report.json"))
+    assert json.loads(shown.stdout)["issues"] == stored["issues"]
+    assert stored["coverage"]["scanned"] == 6
+    assert command.invoke(app, ["export", archive, "--format", "vtt", "--out", str(tmp_path / "vtt")]).exit_code == 0
+    assert len(list((tmp_path / "vtt").iterdir())) == 6
 
 
 def test_killed_and_continued_in_s3(crash_test: ModuleType, bucket: str, settings: Settings) -> None:
