@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import soxr
@@ -36,17 +37,22 @@ _CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctype
 
 
 @cache
-def _library() -> tuple[ctypes.CDLL, int]:
+def _library(data: Path | None) -> tuple[ctypes.CDLL, int]:
     library = ctypes.CDLL(ctypes.util.find_library("espeak-ng") or "libespeak-ng.so.1")
-    rate = library.espeak_Initialize(_SYNCHRONOUS, 0, None, 0)
+    rate = library.espeak_Initialize(_SYNCHRONOUS, 0, bytes(data) if data else None, 0)
     if rate <= 0:
         raise RuntimeError("espeak-ng does not start; install Debian's espeak-ng package")
     return library, rate
 
 
-def speak_timed(text: str, voice: str, *, speed: int, pitch: int) -> tuple[Samples, list[tuple[str, float]]]:
-    """``text`` as in :func:`demo.voices.speak`, and each of its words (split at spaces) with its start in seconds."""
-    library, rate = _library()
+def speak_timed(
+    text: str, voice: str, *, speed: int, pitch: int, data: Path | None = None
+) -> tuple[Samples, list[tuple[str, float]]]:
+    """``text`` as in :func:`demo.voices.speak`, and each of its words (split at spaces) with its start in seconds.
+
+    ``data`` is the folder of espeak-ng's data, the installed one if left out; one process can use one.
+    """
+    library, rate = _library(data)
     chunks: list[bytes] = []
     starts: list[tuple[int, float]] = []
 
@@ -66,8 +72,8 @@ def speak_timed(text: str, voice: str, *, speed: int, pitch: int) -> tuple[Sampl
         raise RuntimeError(f"espeak-ng has no voice {voice}")
     library.espeak_SetParameter(_RATE, speed, 0)
     library.espeak_SetParameter(_PITCH, pitch, 0)
-    data = text.encode()
-    library.espeak_Synth(data, len(data) + 1, 0, _POSITION_CHARACTER, 0, _CHARACTERS_UTF8, None, None)
+    encoded = text.encode()
+    library.espeak_Synth(encoded, len(encoded) + 1, 0, _POSITION_CHARACTER, 0, _CHARACTERS_UTF8, None, None)
     library.espeak_Synchronize()
     raw = np.frombuffer(b"".join(chunks), "<i2").astype(np.float32) / 32768
     loud = np.flatnonzero(np.abs(raw) > 0.005)
