@@ -1,12 +1,18 @@
 """Speed and word error rate of callscan beside its peers, on the same calls and the same weights, in one run.
 
-``python scripts/bench_peers.py --work DIR --peer whisperx=PYTHON --peer openai-whisper=PYTHON --openai-weights FILE``
+    python scripts/bench_peers.py --work DIR --peer whisperx=PYTHON --peer openai-whisper=PYTHON --openai-weights FILE
+    python scripts/bench_peers.py --work DIR --shape small --calls 8 --repeats 1
 
 Each peer runs in its own environment: PYTHON is the interpreter of one that has it installed. Without ``--peer`` only
 callscan and faster-whisper run, in this environment. ``--openai-weights`` is the same model for openai-whisper, as
-``scripts/train_demo_model.py`` writes it into its work folder. Every system may use all cores; it loads its model,
-then transcribes all calls; loading is not timed. The table gives medians, RTFx (seconds of audio for a second of work;
-each channel counts) and the ratio to callscan.
+``scripts/train_demo_model.py`` writes it into its work folder. All decode greedily and may use all cores. A system
+loads its model and hears one call before the clock starts; callscan's time includes hashing and the archive. Peers with
+batches are given the best of ``--batches``. The table gives medians, RTFx (seconds of audio for a second of work, each
+channel counts) and how much faster callscan is. What is slow may be run ``--once``.
+
+``--shape`` takes a model of that shape with random weights (``scripts/random_model.py``) and lets every system write a
+fixed number of tokens a window, without fallbacks: it says what preparation and padding cost where the model is large.
+With ``--device cuda`` the share of the time that the GPU was busy is told too.
 """
 
 from __future__ import annotations
@@ -15,25 +21,49 @@ import argparse
 import json
 import os
 import random
+import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-CORES = os.cpu_count() or 1
-SYSTEMS = ("callscan", "faster-whisper sequential", "faster-whisper batched", "whisperx", "openai-whisper")
+CORES = len(os.sched_getaffinity(0))
+TOKENS = 60
+"""Tokens a window where the weights are random: what is said in 30 s, about."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a system is run with. ``fixed``: the weights are random, every window gets :data:`TOKENS`."""
+
+    model: str
+    batch: int
+    device: str
+    compute_type: str
+    fixed: bool
+
+
+Texts = dict[str, list[str]]
+Work = Callable[[list[Path]], Texts]
 
 
 def make_calls(folder: Path, count: int) -> None:
     """Stereo µ-law calls of 20 to 180 s of held-out sentences, with their truth, made once."""
+    done = folder / "truth.json"
+    if done.exists() and len(json.loads(done.read_text("utf-8"))) == count:
+        return
     from demo import grammar
     from demo.calls import Scene, gap, random_voice
     from evaluate_demo_model import mulaw_wav
 
-    folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     truth = {}
     for number in range(count):
         rng = random.Random(f"peers/{number}")
@@ -44,130 +74,214 @@ def make_calls(folder: Path, count: int) -> None:
             side = rng.choice(("agent", "customer"))
             scene.speak(side, sentence.text, cast[side], gap=gap(rng))
         name = f"call-{number:03d}.wav"
-        if not (folder / name).exists():
-            mulaw_wav(folder / name, scene.mix(rng))
+        mulaw_wav(folder / name, scene.mix(rng))
         truth[name] = [asdict(turn) for turn in scene.turns]
-    (folder / "truth.json").write_text(json.dumps(truth, ensure_ascii=False), "utf-8")
+    done.write_text(json.dumps(truth, ensure_ascii=False), "utf-8")
 
 
-def run_callscan(calls: list[Path], model: str, batch: int) -> Any:
-    """callscan's decoder and engine, without archive and report."""
-    from contextlib import ExitStack
-
-    from callscan.audio import Decoder
-    from callscan.speech.api import CallAudio
+def callscan_engine(run: Run) -> Any:
+    """callscan's engine; with random weights it writes a fixed number of tokens and takes the first text."""
+    from callscan.speech import pipeline, whisper
     from callscan.speech.engine import WhisperEngine
-    from callscan.speech.whisper import Whisper
 
-    engine = WhisperEngine(Whisper(Path(model), device="cpu", threads=CORES), batch=batch)
-
-    def work() -> dict[str, list[str]]:
-        with ExitStack() as stack:
-            decoder = stack.enter_context(Decoder())
-            opened = (stack.enter_context(decoder.decode(str(file))) for file in calls)
-            audio = (
-                CallAudio(f.name, c.duration, c.channels, c.read, "fr") for f, c in zip(calls, opened, strict=True)
-            )
-            return {
-                speech.key: [" ".join(s.text for s in speech.segments if s.channel == c) for c in (0, 1)]
-                for speech in engine.transcribe(audio)
-            }
-
-    return work
+    if run.fixed:
+        vars(whisper)["_MAX_TOKENS"] = 3 + TOKENS  # the prompt counts
+        vars(pipeline)["LADDER"] = whisper.LADDER[:1]
+    model = whisper.Whisper(Path(run.model), device=run.device, compute_type=run.compute_type, threads=CORES)
+    return WhisperEngine(model, batch=run.batch)
 
 
-def run_faster_whisper(calls: list[Path], model: str, batch: int) -> Any:
-    """faster-whisper with its VAD and word times; ``batch`` 0 is its sequential mode."""
-    from faster_whisper import BatchedInferencePipeline, WhisperModel, decode_audio
+def run_callscan(run: Run) -> Work:
+    """The worker, from files to the archive."""
+    from callscan.archive import Archive
+    from callscan.archive.inventory import Planned, Task
+    from callscan.config import Settings
+    from callscan.records import Recording
+    from callscan.worker import Worker
 
-    loaded = WhisperModel(model, device="cpu", cpu_threads=CORES, local_files_only=True)
-    options: dict[str, Any] = {"language": "fr", "beam_size": 1, "word_timestamps": True, "vad_filter": True}
-    if batch:
-        options["batch_size"] = batch
-        options["without_timestamps"] = False
-    else:
-        options["condition_on_previous_text"] = False
-    recogniser = BatchedInferencePipeline(loaded) if batch else loaded
+    folder = tempfile.mkdtemp(prefix="callscan-bench-")
+    archive = Archive.create(folder)
+    worker = Worker(folder, Settings(), lambda: callscan_engine(run))
+    turns = iter(range(1, 1000))
 
-    def work() -> dict[str, list[str]]:
-        found = {}
-        for file in calls:
-            sides = decode_audio(str(file), split_stereo=True)
-            texts = [" ".join(s.text for s in recogniser.transcribe(side, **options)[0]) for side in sides]
-            found[file.name] = texts
+    def planned(file: Path) -> Planned:
+        status = file.stat()
+        return Planned(Recording(str(file), status.st_size, status.st_mtime_ns), file.name)
+
+    def work(files: list[Path]) -> Texts:
+        found, number = {}, next(turns)
+        for part, at in enumerate(range(0, len(files), 64)):
+            shard = f"{number:06d}-{part:06d}"
+            worker.run(Task(shard, tuple(map(planned, files[at : at + 64]))))
+            for row in archive.table(shard, ["call_id", "transcript"]).to_pylist():
+                segments = row["transcript"]["segments"]
+                found[row["call_id"]] = [" ".join(s["text"] for s in segments if s["channel"] == c) for c in (0, 1)]
+        for cost in archive.costs()[-1:]:
+            print(json.dumps(cost), file=sys.stderr)
         return found
 
     return work
 
 
-def run_whisperx(calls: list[Path], model: str, batch: int) -> Any:
+def run_bare(run: Run) -> Work:
+    """Encoder and decoder alone, on callscan's windows of the first ten calls it is given, prepared beforehand."""
+    from concurrent.futures import ThreadPoolExecutor
+    from contextlib import ExitStack
+
+    from callscan.audio import Decoder
+    from callscan.speech.api import CallAudio
+    from callscan.speech.pipeline import Call, Item
+
+    engine = callscan_engine(run)
+    vars(engine.model)["_align"] = lambda encoded, tokenizers, parts, seconds: [[] for _ in parts]
+    ready: dict[int, list[list[Item]]] = {}
+
+    def prepared(files: list[Path]) -> list[list[Item]]:
+        items = []
+        with ExitStack() as stack:
+            decoder = stack.enter_context(Decoder())
+            for file in files:
+                decoded = stack.enter_context(decoder.decode(str(file)))
+                call = Call(CallAudio(file.name, decoded.duration, decoded.channels, decoded.read, "fr"), "fr")
+                for channel in range(decoded.channels):
+                    items += [engine.features(Item(call, window)) for window in engine.search(call.audio, channel)[1]]
+        items.sort(key=lambda item: (item.window.padded, item.window.seconds))
+        groups: list[list[Item]] = []
+        for item in items:
+            if not groups or len(groups[-1]) == engine.batch or groups[-1][0].window.padded != item.window.padded:
+                groups.append([])
+            groups[-1].append(item)
+        return groups
+
+    def work(files: list[Path]) -> Texts:
+        if len(files) not in ready:
+            ready[len(files)] = prepared(files)
+        began = time.perf_counter()
+        with ThreadPoolExecutor(engine.model.workers) as pool:
+            list(pool.map(engine.hear, ready[len(files)]))
+        return {"seconds": [str(time.perf_counter() - began)]}
+
+    return work
+
+
+def run_faster_whisper(run: Run) -> Work:
+    """faster-whisper with its VAD and word times; ``batch`` 0 is its sequential mode."""
+    from faster_whisper import BatchedInferencePipeline, WhisperModel, decode_audio
+
+    loaded = WhisperModel(
+        run.model, device=run.device, compute_type=run.compute_type, cpu_threads=CORES, local_files_only=True
+    )
+    options: dict[str, Any] = {"language": "fr", "beam_size": 1, "word_timestamps": True, "vad_filter": True}
+    if run.fixed:
+        options |= {"max_new_tokens": TOKENS, "temperature": 0.0}
+    if run.batch:
+        options |= {"batch_size": run.batch, "without_timestamps": False}
+    else:
+        options |= {"condition_on_previous_text": False}
+    recogniser = BatchedInferencePipeline(loaded) if run.batch else loaded
+
+    def work(files: list[Path]) -> Texts:
+        found = {}
+        for file in files:
+            sides = decode_audio(str(file), split_stereo=True)
+            found[file.name] = [" ".join(s.text for s in recogniser.transcribe(side, **options)[0]) for side in sides]
+        return found
+
+    return work
+
+
+def run_whisperx(run: Run) -> Work:
     """whisperX as ``--no_align`` runs it."""
     import whisperx
     from faster_whisper import decode_audio
 
     loaded = whisperx.load_model(
-        model,
-        "cpu",
-        compute_type="int8",
+        run.model,
+        run.device,
+        compute_type=run.compute_type,
         language="fr",
         threads=CORES,
-        asr_options={"beam_size": 1},
+        asr_options={"beam_size": 1} | ({"max_new_tokens": TOKENS} if run.fixed else {}),
         local_files_only=True,
     )
 
-    def work() -> dict[str, list[str]]:
+    def work(files: list[Path]) -> Texts:
         found = {}
-        for file in calls:
+        for file in files:
             sides = decode_audio(str(file), split_stereo=True)
-            texts = [loaded.transcribe(side, batch_size=batch, language="fr")["segments"] for side in sides]
+            texts = [loaded.transcribe(side, batch_size=run.batch, language="fr")["segments"] for side in sides]
             found[file.name] = [" ".join(part["text"] for part in text) for text in texts]
         return found
 
     return work
 
 
-def run_openai(calls: list[Path], model: str, batch: int) -> Any:
+def run_openai(run: Run) -> Work:
     """openai-whisper; it has no batches and no VAD."""
     import numpy as np
     import torch
     import whisper
 
     torch.set_num_threads(CORES)
-    loaded = whisper.load_model(model, device="cpu")
+    loaded = whisper.load_model(run.model, device=run.device)
+    options = {"language": "fr", "beam_size": None, "fp16": False, "condition_on_previous_text": False}
 
-    def work() -> dict[str, list[str]]:
+    def work(files: list[Path]) -> Texts:
         found = {}
-        for file in calls:
+        for file in files:
             command = ["ffmpeg", "-v", "error", "-i", str(file), "-f", "s16le", "-ac", "2", "-ar", "16000", "-"]
             raw = subprocess.run(command, capture_output=True, check=True).stdout
             sides = np.frombuffer(raw, "<i2").astype(np.float32).reshape(-1, 2).T / 32768
-            options = {"language": "fr", "beam_size": None, "fp16": False, "condition_on_previous_text": False}
             found[file.name] = [loaded.transcribe(np.ascontiguousarray(side), **options)["text"] for side in sides]
         return found
 
     return work
 
 
-def one(system: str, folder: Path, model: str, batch: int, repeats: int) -> dict[str, Any]:
-    """Load a system, run it ``repeats`` times; its seconds and its text."""
-    calls = sorted(folder.glob("*.wav"))
-    makers = {
-        "callscan": run_callscan,
-        "faster-whisper sequential": run_faster_whisper,
-        "faster-whisper batched": run_faster_whisper,
-        "whisperx": run_whisperx,
-        "openai-whisper": run_openai,
-    }
-    work = makers[system](calls, model, 0 if system == "faster-whisper sequential" else batch)
+SYSTEMS: dict[str, Callable[[Run], Work]] = {
+    "callscan": run_callscan,
+    "bare encode and generate": run_bare,
+    "faster-whisper sequential": run_faster_whisper,
+    "faster-whisper batched": run_faster_whisper,
+    "whisperx": run_whisperx,
+    "openai-whisper": run_openai,
+}
+BATCHED = ("faster-whisper batched", "whisperx")
+TRIAL = 8
+"""Calls on which a peer's best batch size is found."""
+
+
+def one(system: str, files: list[Path], run: Run, repeats: int) -> dict[str, Any]:
+    """Load a system, let it hear one call, run it ``repeats`` times; its seconds and its text."""
+    work = SYSTEMS[system](run)
+    work(files[:1])
+    if system.startswith("bare"):
+        work(files)  # prepares
     seconds, texts = [], {}
-    for _ in range(repeats):
-        began = time.perf_counter()
-        texts = work()
-        seconds.append(time.perf_counter() - began)
-    return {"seconds": seconds, "texts": texts}
+    with _busy(run.device) as busy:
+        for _ in range(repeats):
+            began = time.perf_counter()
+            texts = work(files)
+            seconds.append(time.perf_counter() - began)
+    return {"seconds": seconds, "texts": texts, "busy": busy}
 
 
-def error_rate(texts: dict[str, list[str]], truth: dict[str, Any]) -> float:
+@contextmanager
+def _busy(device: str) -> Iterator[list[float]]:
+    """The share of the time in which the GPU was busy, filled in at the end; empty on a CPU."""
+    share: list[float] = []
+    if device != "cuda":
+        yield share
+        return
+    command = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "--loop-ms=200"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watch:
+        yield share
+        watch.terminate()
+        seen = [float(line) for line in (watch.stdout or []) if line.strip().isdigit()]
+    share.append(statistics.mean(seen) / 100 if seen else 0.0)
+
+
+def error_rate(texts: Texts, truth: dict[str, Any]) -> float:
     """Word error rate over all channels."""
     import jiwer
 
@@ -188,40 +302,69 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--model", default=str(Path(__file__).parents[1] / "callscan" / "demo" / "model"))
+    parser.add_argument("--shape", default="", help="random weights of this shape instead")
     parser.add_argument("--openai-weights", default="")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--compute-type", default="int8")
     parser.add_argument("--calls", type=int, default=200)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--batches", default="8,16,32")
     parser.add_argument("--peer", action="append", default=[], metavar="NAME=PYTHON")
-    parser.add_argument("--system", choices=SYSTEMS, help=argparse.SUPPRESS)
+    parser.add_argument("--only", action="append", default=[], metavar="SYSTEM", choices=SYSTEMS)
+    parser.add_argument("--once", action="append", default=[], metavar="SYSTEM", choices=SYSTEMS)
+    parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    folder = options.work / "calls"
-    if options.system:
-        print(json.dumps(one(options.system, folder, options.model, options.batch, options.repeats)))
+    if options.one:
+        asked = json.loads(options.one)
+        print(
+            json.dumps(one(asked["system"], [Path(f) for f in asked["files"]], Run(**asked["run"]), asked["repeats"]))
+        )
         return
+    folder = options.work / "calls"
     make_calls(folder, options.calls)
     truth = json.loads((folder / "truth.json").read_text("utf-8"))
-    pythons = dict(item.split("=", 1) for item in options.peer)
+    files = [folder / name for name in sorted(truth)]
+    if options.shape:
+        from random_model import SHAPES, make_model
+
+        quantization = "int8" if options.compute_type == "int8" else "float16"
+        options.model = str(options.work / f"{options.shape}-{quantization}")
+        if not (Path(options.model) / "model.bin").exists():
+            make_model(SHAPES[options.shape], Path(options.model), quantization)
+    pythons = {"callscan": sys.executable, "bare": sys.executable, "faster-whisper": sys.executable}
+    pythons |= dict(item.split("=", 1) for item in options.peer)
+
+    def ask(system: str, files: list[Path], batch: int, repeats: int) -> dict[str, Any]:
+        model = options.openai_weights if system == "openai-whisper" else options.model
+        run = Run(model, batch, options.device, options.compute_type, bool(options.shape))
+        asked = {"system": system, "files": [str(f) for f in files], "run": asdict(run), "repeats": repeats}
+        command = [pythons[system.split(" ")[0]], __file__, "--work", str(options.work), "--one", json.dumps(asked)]
+        found = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout.splitlines()[-1]
+        answer: dict[str, Any] = json.loads(found)
+        return answer
+
     audio = sum(2 * max(turn["end"] for turn in turns) for turns in truth.values())
     rows = []
-    for system in SYSTEMS:
-        python = pythons.get(
-            system.split(" ")[0], sys.executable if system.split(" ")[0] in ("callscan", "faster-whisper") else ""
-        )
-        if not python:
+    for system in options.only or SYSTEMS:
+        if system.split(" ")[0] not in pythons:
             continue
-        model = options.openai_weights if system == "openai-whisper" else options.model
-        command = [python, __file__, "--system", system, "--work", str(options.work), "--model", model]
-        command += ["--repeats", str(options.repeats), "--batch", str(options.batch)]
-        done = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout.splitlines()[-1])
+        batch = 0
+        if system in BATCHED:
+            sizes = [int(size) for size in options.batches.split(",")]
+            trials = {size: ask(system, files[:TRIAL], size, 1)["seconds"][0] for size in sizes} if sizes[1:] else {}
+            batch = min(trials, key=trials.__getitem__, default=sizes[0])
+        done = ask(system, files, batch, 1 if system in options.once else options.repeats)
         median = statistics.median(done["seconds"])
-        rows.append((system, median, audio / median, error_rate(done["texts"], truth)))
-        print(f"{system}: {median:.1f} s", file=sys.stderr, flush=True)
+        wer = "" if options.shape or system.startswith("bare") else f"{error_rate(done['texts'], truth):.1%}"
+        busy = f"{done['busy'][0]:.0%}" if done["busy"] else ""
+        name = f"{system}, batch {batch}" if batch else system
+        rows.append((f"{name} (once)" if system in options.once else name, median, wer, busy))
+        print(f"{rows[-1][0]}: {[round(s, 1) for s in done['seconds']]} s, WER {wer}", file=sys.stderr, flush=True)
     own = rows[0][1]
     print(f"{len(truth)} calls, {audio:.0f} channel-seconds, median of {options.repeats}, {CORES} cores\n")
-    print("| system | seconds | RTFx | WER | callscan is faster by |\n|---|---|---|---|---|")
-    for system, median, speed, wer in rows:
-        print(f"| {system} | {median:.1f} | {speed:.0f} | {wer:.1%} | {median / own:.2f} |")
+    print("| system | seconds | RTFx | WER | GPU busy | callscan is faster by |\n|---|---|---|---|---|---|")
+    for system, median, wer, busy in rows:
+        print(f"| {system} | {median:.1f} | {audio / median:.0f} | {wer} | {busy} | {median / own:.2f} |")
 
 
 if __name__ == "__main__":
