@@ -5,6 +5,7 @@
     ARCHIVE/format.json                   what this is and in which version
     ARCHIVE/inventory/<run>.parquet       what a run discovered that was new, and the shard each recording is due in
     ARCHIVE/calls/<shard>.parquet         call records (callscan.archive.schema), one file a shard
+    ARCHIVE/index/                        what they say, for the next count (callscan.spoken); made again where missing
     ARCHIVE/report/                       what was counted from them
 
 An inventory is written before the first of its shards is worked on, a shard when all its calls are done, and neither
@@ -114,6 +115,25 @@ class Archive:
             return pq.read_table(source, columns=columns, page_checksum_verification=True)
         except (OSError, pa.ArrowInvalid) as error:
             raise ArchiveError(f"{self.store.path(name)} is damaged: {error}", _DAMAGED) from error
+
+    def digest(self, shard: str) -> str:
+        """What a shard's file says its content is, as :meth:`commit` wrote it: hex; empty where it says nothing.
+
+        No more than the end of the file is read, so this does not tell whether the rest is whole.
+        """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        path = self.store.path(f"calls/{shard}.parquet")
+        try:
+            if self.store.filesystem is None:
+                schema = pq.read_schema(path, memory_map=True)
+            else:
+                with self.store.filesystem.open(path) as file:
+                    schema = pq.read_schema(file)
+        except (OSError, pa.ArrowInvalid) as error:
+            raise ArchiveError(f"{path} is damaged: {error}", _DAMAGED) from error
+        return str((schema.metadata or {}).get(b"callscan.digest", b"").decode())
 
     def plan(self, run: int, inventory: Iterable[pa.RecordBatch]) -> None:
         """Write a run's inventory (:data:`~callscan.archive.inventory.INVENTORY`), sorted by shard."""

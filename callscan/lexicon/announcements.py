@@ -6,8 +6,9 @@ lexicon knows are recognised where many calls are counted together (callscan/rep
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from callscan.lexicon.alphabet import Alphabet, Language, WordMemory
@@ -41,17 +42,15 @@ class Announcements:
         return self._expression.search(symbols) is not None
 
 
-def announced(transcript: Transcript, announcements: Announcements, asked: Iterable[int]) -> frozenset[int]:
-    """Which of some segments, by index, :func:`mark_ivr` gives to ``ivr``; no more segments are read than it takes."""
-    segments = transcript.segments
-    indices = set(asked)
-    said = (number for number, segment in enumerate(segments) if segment.speaker == "agent")
-    opened = next((n for n in said if not announcements.is_announcement(segments[n].text)), len(segments))
-    return frozenset(
-        index
-        for index in indices
-        if segments[index].speaker == "ivr" or (index < opened and announcements.is_announcement(segments[index].text))
-    )
+def announced(
+    announcements: Announcements, said_by_agent: Iterable[tuple[int, str]], asked: Mapping[int, str]
+) -> frozenset[int]:
+    """Which of the ``asked`` segments of a call (index and text) are a machine's, as :func:`mark_ivr` has it.
+
+    ``said_by_agent`` are the agent's segments in order; no more of them are read than it takes.
+    """
+    opened = next((index for index, text in said_by_agent if not announcements.is_announcement(text)), math.inf)
+    return frozenset(i for i, text in asked.items() if i < opened and announcements.is_announcement(text))
 
 
 def mark_ivr(transcript: Transcript, announcements: Announcements) -> Transcript:
@@ -60,11 +59,10 @@ def mark_ivr(transcript: Transcript, announcements: Announcements) -> Transcript
     Where nobody is known to be the agent, announcements are looked for in the whole call. A human agent who says
     such words ("je vous mets en relation") keeps them: only what comes before the agent's first other words counts.
     """
-    segments = transcript.segments
-    machine = announced(transcript, announcements, range(len(segments)))
+    numbered = list(enumerate(transcript.segments))
+    by_agent = ((index, segment.text) for index, segment in numbered if segment.speaker == "agent")
+    machine = announced(announcements, by_agent, {i: segment.text for i, segment in numbered})
     return replace(
         transcript,
-        segments=tuple(
-            replace(segment, speaker="ivr") if index in machine else segment for index, segment in enumerate(segments)
-        ),
+        segments=tuple(replace(segment, speaker="ivr") if i in machine else segment for i, segment in numbered),
     )

@@ -10,6 +10,7 @@ from typing import Any
 from callscan.errors import ConfigError
 from callscan.lexicon.alphabet import Language
 from callscan.lexicon.announcements import Announcements, announced
+from callscan.lexicon.columns import ColumnStream, Spoken, stretches
 from callscan.lexicon.load import Example, Issue, Sources, files_of, read_language
 from callscan.lexicon.matcher import Matcher
 from callscan.records import Hit, Segment, Speaker, Transcript
@@ -130,11 +131,29 @@ class Lexicon:
         """The hits of transcripts of one language. Who is a machine is asked only where something was found."""
         found = self.matcher(transcripts[0].language).match(transcripts)
         known = self.announcements(transcripts[0].language)
-        kept = []
-        for transcript, hits in zip(transcripts, found, strict=True):
-            machine = announced(transcript, known, [hit.segment for hit in hits]) if hits else ()
-            kept.append(tuple([hit for hit in hits if hit.segment not in machine]) if machine else hits)
+        kept: list[tuple[Hit, ...]] = [()] * len(transcripts)
+        for call, hits in found.items():
+            segments = transcripts[call].segments
+            by_agent = ((index, segment.text) for index, segment in enumerate(segments) if segment.speaker == "agent")
+            machine = announced(known, by_agent, {hit.segment: segments[hit.segment].text for hit in hits})
+            kept[call] = tuple([hit for hit in hits if hit.segment not in machine]) if machine else hits
         return kept
+
+    def match_spoken(
+        self, spoken: Spoken, languages: Sequence[str], wanted: Sequence[bool]
+    ) -> Iterator[tuple[int, Hit, str]]:
+        """The hits of calls by number: call, hit, and the text of its segment. By call, as :meth:`match` has them.
+
+        ``languages`` and ``wanted`` are of every call: which language it is in, and whether it is matched at all.
+        """
+        codes = [self._code(language) if asked else None for language, asked in zip(languages, wanted, strict=True)]
+        for code, first, last in stretches(spoken, codes):
+            matcher, known = self.matcher(code), self.announcements(code)
+            stream = ColumnStream(matcher.vocabulary, spoken, first, last)
+            for call, hits in sorted(matcher.match_stream(stream).items()):
+                texts = {hit.segment: stream.text_of(call, hit.segment) for hit in hits}
+                machine = announced(known, stream.said_by_agent(call), texts)
+                yield from ((call, hit, texts[hit.segment]) for hit in hits if hit.segment not in machine)
 
     def match_many(self, transcripts: Iterable[Transcript]) -> Iterator[tuple[Hit, ...]]:
         """The hits of each call, in order: the same as :meth:`match`, a few times faster for short calls."""

@@ -15,9 +15,10 @@ from typing import Any
 
 from callscan.lexicon.alphabet import Alphabet, Language, WordMemory
 from callscan.lexicon.candidates import Candidates
+from callscan.lexicon.columns import Vocabulary
 from callscan.lexicon.pattern import Near, Node, Pattern
 from callscan.lexicon.program import Program, compiled, edge, features, has_gap, leaves, needed
-from callscan.lexicon.stream import SAID_BY, Stream
+from callscan.lexicon.stream import SAID_BY, AnyStream, Stream
 from callscan.lexicon.words import WordTable
 from callscan.records import Hit, Speaker, Transcript
 
@@ -174,7 +175,9 @@ class Matcher:
             )
             for context in contexts
         ]
-        self.table = WordTable(WordMemory(self.alphabet))
+        memory = WordMemory(self.alphabet)
+        self.table = WordTable(memory)
+        self.vocabulary = Vocabulary(memory)
         self._rules = [
             _Compiled(rule, self.program, self._stop if "negated" in issues[rule.issue].flags else "") for rule in rules
         ]
@@ -202,20 +205,23 @@ class Matcher:
 
     # -- running
 
-    def match(self, transcripts: Sequence[Transcript]) -> list[tuple[Hit, ...]]:
-        """All hits of each call, by start time; some calls together cost less than each by itself."""
-        stream = Stream(self.table, transcripts)
-        found = self._search(stream) if len(stream) else []
-        by_call: dict[int, list[_Found]] = {}
-        for one in found:
-            by_call.setdefault(stream.call(one.start), []).append(one)
-        results: list[tuple[Hit, ...]] = [()] * len(transcripts)
-        for call, ones in by_call.items():
-            hits = self._hits(transcripts[call], stream, ones)
-            results[call] = tuple(sorted(hits, key=lambda hit: (hit.start, hit.issue, hit.end)))
-        return results
+    def match(self, transcripts: Sequence[Transcript]) -> dict[int, tuple[Hit, ...]]:
+        """All hits of each call that has any, by start time; some calls together cost less than each by itself."""
+        return self.match_stream(Stream(self.table, transcripts))
 
-    def _search(self, stream: Stream) -> list[_Found]:
+    def match_stream(self, stream: AnyStream) -> dict[int, tuple[Hit, ...]]:
+        """The hits of each call of a stream that has any, by start time."""
+        by_call: dict[int, list[_Found]] = {}
+        for one in self._search(stream) if len(stream) else ():
+            by_call.setdefault(stream.call(one.start), []).append(one)
+        found = {call: self._hits(stream, ones) for call, ones in by_call.items()}
+        return {
+            call: tuple(sorted(hits, key=lambda hit: (hit.start, hit.issue, hit.end)))
+            for call, hits in found.items()
+            if hits
+        }
+
+    def _search(self, stream: AnyStream) -> list[_Found]:
         found: dict[tuple[int, int, int], _Found] = {}
         text = ""
         rules, runs, run = self._rules, stream.runs, 0
@@ -233,7 +239,7 @@ class Matcher:
                     found[key] = _as_found(one, number, text, hit)
         return list(found.values())
 
-    def _hits(self, transcript: Transcript, stream: Stream, found: list[_Found]) -> list[Hit]:
+    def _hits(self, stream: AnyStream, found: list[_Found]) -> list[Hit]:
         by_issue: dict[str, list[_Found]] = {}
         for one in found:
             by_issue.setdefault(one.compiled.rule.issue, []).append(one)
@@ -241,6 +247,11 @@ class Matcher:
         for issue, ones in by_issue.items():
             ones = self._unexplained(stream.text, ones)
             excluded = self._excluded(issue, stream.text, ones)
+            if len(ones) == 1 and not excluded:
+                hit = self._hit(stream, ones[0])
+                if hit is not None:
+                    hits.append(hit)
+                continue
             kept: list[tuple[int, int]] = []
             # The longest of overlapping matches stands for them all; of equals, the one whose pattern stands first.
             ones.sort(key=lambda f: (f.start - f.end, f.start, not f.flags, f.number))
@@ -251,7 +262,7 @@ class Matcher:
                     continue
                 # A negation that one of them steps over negates what they all say.
                 one.flags.update(*[o.flags for o in ones if o.start < one.end and one.start < o.end])
-                hit = self._hit(transcript, stream, one)
+                hit = self._hit(stream, one)
                 if hit is not None:
                     kept.append((one.start, one.end))
                     hits.append(hit)
@@ -275,14 +286,15 @@ class Matcher:
         exceptions = self._exceptions.get(issue)
         if exceptions is None:
             return []
-        spans: list[tuple[int, int]] = []
+        spans: set[tuple[int, int]] = set()
         for one in ones:
-            low, high = max(0, one.start - CONTEXT_REACH), min(len(text), one.end + CONTEXT_REACH)
+            # A text's end is where a search ends anyway; its beginning is not where a slice begins.
+            low, high = one.start - CONTEXT_REACH if one.start > CONTEXT_REACH else 0, one.end + CONTEXT_REACH
             if exceptions.needed is None or not exceptions.needed.isdisjoint(text[low:high]):
-                spans.extend([e.span() for e in exceptions.search.finditer(text, low, high)])
-        return spans
+                spans.update([e.span() for e in exceptions.search.finditer(text, low, high)])
+        return list(spans)
 
-    def _hit(self, transcript: Transcript, stream: Stream, one: _Found) -> Hit | None:
+    def _hit(self, stream: AnyStream, one: _Found) -> Hit | None:
         rule = one.compiled.rule
         if one.compiled.gaps and stream.stopped(one.start, one.end):
             return None
@@ -291,7 +303,8 @@ class Matcher:
             left, right = (stream.time(position) for position in one.gap)
             if right[0] - left[1] > one.compiled.near_seconds:
                 return None
-        if not _in_window(rule, evidence.start, transcript):
+        windowed = rule.first is not None or rule.last is not None
+        if windowed and not _in_window(rule, evidence.start, stream.length(one.start)):
             return None
         speaker = evidence.speaker
         return Hit(
@@ -308,7 +321,7 @@ class Matcher:
             flags=self._flags(stream, one, speaker),
         )
 
-    def _flags(self, stream: Stream, one: _Found, speaker: Speaker) -> tuple[str, ...]:
+    def _flags(self, stream: AnyStream, one: _Found, speaker: Speaker) -> tuple[str, ...]:
         allowed = self._issues[one.compiled.rule.issue].flags
         flags: list[str] = []
         for context in self._contexts:
@@ -327,7 +340,7 @@ class Matcher:
                 flags.append(context.flag)
         return tuple(flags)
 
-    def _applies(self, context: _Context, stream: Stream, one: _Found) -> bool:
+    def _applies(self, context: _Context, stream: AnyStream, one: _Found) -> bool:
         text = stream.text
         low, high = max(0, one.start - CONTEXT_REACH), min(len(text), one.end + CONTEXT_REACH)
         if (
@@ -363,10 +376,7 @@ def _as_found(one: _Compiled, number: int, text: str, hit: Any) -> _Found:
     return _Found(one, number, start, end, flags, gap)
 
 
-def _in_window(rule: Rule, start: float, transcript: Transcript) -> bool:
-    if rule.first is None and rule.last is None:
-        return True
-    end = max(segment.end for segment in transcript.segments)
+def _in_window(rule: Rule, start: float, end: float) -> bool:
     if rule.first is not None and start > (rule.first * end if rule.first < 1 else rule.first):
         return False
     return rule.last is None or start >= end - (rule.last * end if rule.last < 1 else rule.last)

@@ -206,7 +206,8 @@ def _unclosed(text: str) -> int | None:
 def _parser() -> Any:
     from lark import Lark
 
-    return Lark(GRAMMAR, parser="lalr", propagate_positions=True)
+    # Positions of trees cost as much as parsing; those of tokens, which are free, do.
+    return Lark(GRAMMAR, parser="lalr")
 
 
 class _Builder:
@@ -243,10 +244,9 @@ class _Builder:
     def need(self, tree: Any) -> Node:
         node = self.make(tree)
         if node is None or _only_gaps(node):
-            at = tree.meta.start_pos
             raise PatternError(
                 "nothing here is ever looked for",
-                at,
+                min(token.start_pos for token in tree.scan_values(lambda value: hasattr(value, "start_pos"))),
                 "'ne', hesitations and gaps alone match no word; add one that does",
             )
         return node

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from operator import gt
-from typing import Any
+from typing import Any, Protocol
 
 from callscan.lexicon.alphabet import BREAK, JOIN, OTHER, SEGMENT
 from callscan.lexicon.words import WordTable, normalised
@@ -19,7 +19,7 @@ BREAK_MARK = " \x1d "
 PAUSE = 5.0
 """Seconds of one speaker's silence over which no pattern reaches."""
 UNHEARD = frozenset({"phantom", "loop"})
-_STOPS = ".!?;"
+STOPS = ".!?;"
 _SPACES = "".join(chr(code) for code in range(256) if chr(code).isspace())
 _SENTENCE_END = re.compile(r"[.!?;](?=\s|$)")
 _MARK = re.compile("[\x1d\x1e]")
@@ -102,6 +102,42 @@ SAID_BY: dict[Speaker, int] = {"customer": 1, "agent": 2, "unknown": 3}
 """A bit a speaker, so that one look says whether a pattern is looked for in somebody's words. Unknown may be either."""
 
 
+class AnyStream(Protocol):
+    """What the matcher asks of a stream: see :class:`Stream`. Positions are of words of ``text``."""
+
+    kept: Any
+    said_by: Any
+    runs: list[int]
+
+    @property
+    def text(self) -> str:
+        """See :attr:`Stream.text`."""
+
+    def __len__(self) -> int:
+        """How many words count."""
+
+    def call(self, position: int) -> int:
+        """See :meth:`Stream.call`."""
+
+    def length(self, position: int) -> float:
+        """See :meth:`Stream.length`."""
+
+    def evidence(self, start: int, end: int) -> Evidence:
+        """See :meth:`Stream.evidence`."""
+
+    def time(self, position: int) -> tuple[float, float]:
+        """See :meth:`Stream.time`."""
+
+    def stopped(self, start: int, end: int) -> bool:
+        """See :meth:`Stream.stopped`."""
+
+    def cut(self, start: int, end: int) -> bool:
+        """See :meth:`Stream.cut`."""
+
+    def asked(self, end: int) -> bool:
+        """See :meth:`Stream.asked`."""
+
+
 class Stream:
     """The words of some calls as symbols: ``kept`` (16 bit each) without hesitations and repeated words, ``text``, the
     same as characters, ``said_by``, whose words they are (:data:`SAID_BY`, uint8), and ``runs``, where each speaker in
@@ -111,6 +147,7 @@ class Stream:
         import numpy as np
 
         self._np = np
+        self._transcripts = transcripts
         self._layout = lay_out(transcripts)
         self._written, clean = normalised(self._layout.text)
         words = table.read(clean)
@@ -126,6 +163,7 @@ class Stream:
         self._text: str | None = None
         self._stops: list[int] | None = None
         self._owners: dict[int, list[int]] = {}
+        self._extents: dict[int, tuple[int, int]] = {}
 
     def __len__(self) -> int:
         return len(self._index)
@@ -148,6 +186,10 @@ class Stream:
         """Which of the calls a word of :attr:`text` is in."""
         return self._layout.calls[bisect_left(self._marks, int(self._index[position]))]
 
+    def length(self, position: int) -> float:
+        """Where the last segment of a word's call ends."""
+        return max(segment.end for segment in self._transcripts[self.call(position)].segments)
+
     def _place(self, position: int) -> tuple[int, int]:
         """Of a word of :attr:`text`: its number among all words, and its segment's number in the stream."""
         raw = int(self._index[position])
@@ -159,7 +201,7 @@ class Stream:
     def evidence(self, start: int, end: int) -> Evidence:
         """Where the words from ``start`` to before ``end`` of :attr:`text` are."""
         first, first_number = self._place(start)
-        last, last_number = self._place(end - 1)
+        last, last_number = (first, first_number) if end == start + 1 else self._place(end - 1)
         begins, ends = int(self._starts[first]), int(self._ends[last])
         said = self._written[begins:ends]
         segments = self._layout.segments
@@ -196,7 +238,7 @@ class Stream:
         first, _ = self._place(start)
         last, _ = self._place(end)
         after, next_word = int(self._ends[first]), int(self._starts[last])
-        return after < next_word and (self._written[next_word - 1] in _STOPS or self._stopped(after, next_word))
+        return after < next_word and (self._written[next_word - 1] in STOPS or self._stopped(after, next_word))
 
     def asked(self, end: int) -> bool:
         """Whether the sentence of the word before ``end`` of :attr:`text` ends with a question mark, and soon."""
@@ -204,7 +246,10 @@ class Stream:
         after = int(self._ends[last])
         stops = self._sentence_ends()
         number = bisect_left(stops, after)
-        return number < len(stops) and stops[number] < after + 300 and self._written[stops[number]] == "?"
+        if number == len(stops) or stops[number] >= after + 300 or self._written[stops[number]] != "?":
+            return False
+        # What is said after a pause, or by another, is another sentence.
+        return "\x1d" not in self._written[after : stops[number]]
 
     def _stopped(self, begins: int, ends: int) -> bool:
         stops = self._sentence_ends()
@@ -225,10 +270,12 @@ class Stream:
 
     def _share(self, number: int, at: int) -> float:
         segment = self._layout.segments[number]
-        first, after = self._bounds(number)
-        begins, ends = int(self._starts[first]), int(self._ends[after - 1])
-        share = (at - begins) / max(1, ends - begins)
-        return segment.start + (segment.end - segment.start) * min(1.0, max(0.0, share))
+        extent = self._extents.get(number)
+        if extent is None:
+            first, after = self._bounds(number)
+            extent = self._extents[number] = int(self._starts[first]), int(self._ends[after - 1])
+        begins, ends = extent
+        return segment.start + (segment.end - segment.start) * ((at - begins) / (ends - begins))
 
     def _spoken(self, first_number: int, first: int, last_number: int, last: int) -> list[Word]:
         """The recogniser's words from one normalised word to another."""
@@ -262,7 +309,7 @@ def sentence_ends(text: str) -> list[int]:
         letters = np.frombuffer(text.encode("latin-1"), dtype=np.uint8)
     except UnicodeEncodeError:
         return [found.start() for found in _SENTENCE_END.finditer(text)]
-    stops, spaces = _letters(_STOPS), _letters(_SPACES)
+    stops, spaces = _letters(STOPS), _letters(_SPACES)
     followed = np.append(spaces[letters[1:]], True)
     found: list[int] = np.flatnonzero(stops[letters] & followed[: len(letters)]).tolist()
     return found
@@ -282,7 +329,13 @@ def kept_of(raw: Any) -> tuple[Any, Any]:
     import numpy as np
 
     index = np.flatnonzero(raw > ord(SEGMENT))
-    kept = raw[index]
+    return once(raw[index], index)
+
+
+def once(kept: Any, index: Any) -> tuple[Any, Any]:
+    """Symbols, and the place of each, without what is said twice in a row."""
+    import numpy as np
+
     for length in (1, 2, 3):
         stays = _once(np, kept, length)
         if stays is not None:

@@ -11,11 +11,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from callscan.archive import Archive, to_table
+from callscan.archive import Archive
 from callscan.archive.inventory import INVENTORY
+from callscan.lexicon.columns import FIRST_WORD, Spoken
 from callscan.records import AudioInfo, CallRecord, Hit, Segment, Span, Speaker, Transcript, Word
 
 PHRASES: dict[str, tuple[Speaker, tuple[str, ...]]] = {
@@ -69,11 +71,28 @@ class PhraseLexicon:
         self.issues = tuple(PhraseIssue(issue, speaker) for issue, (speaker, _) in self.phrases.items())
         self.digest = hashlib.sha256(repr(sorted(self.phrases.items())).encode()).hexdigest()
 
-    languages: tuple[str, ...] = ()
-    """None of its own: no pattern here asks for a time in the call."""
-
-    def match_many(self, transcripts: Iterable[Transcript]) -> Iterator[tuple[Hit, ...]]:
-        return map(self.match, transcripts)
+    def match_spoken(
+        self, spoken: Spoken, languages: Sequence[str], wanted: Sequence[bool]
+    ) -> Iterator[tuple[int, Hit, str]]:
+        marks = [*np.flatnonzero(spoken.words < FIRST_WORD).tolist(), len(spoken.words)]
+        for call in [call for call, asked in enumerate(wanted) if asked]:
+            segments = {-1: Segment(0.0, 0.0, "", 0, "ivr")}
+            for number in np.flatnonzero(spoken.calls == call).tolist():
+                words = tuple(
+                    Word(
+                        spoken.vocabulary[spoken.words[at] - FIRST_WORD],
+                        float(spoken.starts[at]),
+                        float(spoken.ends[at]),
+                        float(spoken.probabilities[at]),
+                    )
+                    for at in range(marks[number] + 1, marks[number + 1])
+                )
+                speaker: Speaker = {1: "customer", 2: "agent", 3: "unknown"}[int(spoken.speakers[number])]  # type: ignore[assignment]
+                text = spoken.texts.get(number, " ".join(word.text for word in words))
+                segments[int(spoken.indices[number])] = Segment(words[0].start, words[-1].end, text, 0, speaker, words)
+            said = tuple(segments.get(index, segments[-1]) for index in range(max(segments) + 1))
+            for hit in self.match(Transcript(languages[call], 1.0, said)):
+                yield call, hit, said[hit.segment].text
 
     def match(self, transcript: Transcript) -> tuple[Hit, ...]:
         hits = []
@@ -220,9 +239,7 @@ def make_archive(folder: Path, records: Iterable[CallRecord], shard_size: int = 
     for begin in range(0, len(records), shard_size):
         shard = f"000001-{begin // shard_size + 1:06d}"
         chunk = records[begin : begin + shard_size]
-        sink = io.BytesIO()
-        pq.write_table(to_table(chunk, fingerprint="test", shard=shard), sink, write_page_checksum=True)
-        archive.store.write(f"calls/{shard}.parquet", sink.getvalue())
+        archive.commit(shard, chunk, fingerprint="test")
         inventory += [
             {
                 "uri": record.uri,

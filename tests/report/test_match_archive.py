@@ -22,6 +22,8 @@ from callscan.matching import match_archive
 from callscan.records import CallRecord, Span, Speaker, Turn, Word
 from callscan.report.interaction import OTHER, ROLES, Voices, measure
 from callscan.report.voices import voices
+from callscan.shard import index_of
+from callscan.spoken import load, save
 
 
 def odd_calls(lexicon: Lexicon, seed: int) -> list[CallRecord]:
@@ -176,6 +178,56 @@ def test_a_transcript_without_segments(tmp_path: Path) -> None:
     found, (row,) = matched(make_archive(tmp_path / "archive", [empty]), PhraseLexicon(), tmp_path / "scratch")
     assert found == []
     assert (row["words"], row["speech"], row["silence"]) == (0, 0.0, row["duration"])
+
+
+def index_files(archive: Archive) -> dict[str, bytes]:
+    folder = Path(archive.url) / "index"
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def test_the_index_is_made_once_and_finds_the_same(tmp_path: Path) -> None:
+    lexicon = Lexicon.load()
+    archive = make_archive(tmp_path / "archive", odd_calls(lexicon, 5), shard_size=20)
+    first = matched(archive, lexicon, tmp_path / "first")
+    made = index_files(archive)
+    assert len(made) == 2 * len(archive.shard_ids())
+    assert matched(archive, lexicon, tmp_path / "second") == first
+    assert index_files(archive) == made
+
+
+@pytest.mark.parametrize("which", ["words", "measures"])
+def test_an_index_that_is_damaged_or_another_shard_s_is_made_again(tmp_path: Path, which: str) -> None:
+    lexicon = Lexicon.load()
+    archive = make_archive(tmp_path / "archive", odd_calls(lexicon, 6), shard_size=25)
+    first = matched(archive, lexicon, tmp_path / "first")
+    made = index_files(archive)
+    one, other = (tmp_path / "archive" / "index" / f"{shard}.{which}.parquet" for shard in archive.shard_ids())
+    one.write_bytes(other.read_bytes())
+    data = bytearray(other.read_bytes())
+    data[len(data) // 3] ^= 0xFF
+    other.write_bytes(bytes(data))
+    assert matched(archive, lexicon, tmp_path / "second") == first
+    assert index_files(archive) == made
+
+
+def test_times_that_are_no_whole_milliseconds_are_kept_as_they_are(tmp_path: Path) -> None:
+    chance = random.Random(8)
+    record = call("a", [("customer", "personne ne m'a rappelé hier")])
+    transcript = record.transcript
+    assert transcript is not None
+    (segment,) = transcript.segments
+    words = tuple(Word(w.text, w.start + chance.random() / 1e6, w.end, chance.random()) for w in segment.words)
+    record = replace(record, transcript=replace(transcript, segments=(replace(segment, words=words),)))
+    archive = make_archive(tmp_path / "archive", [record])
+    (shard,) = archive.shard_ids()
+    index = index_of(archive, shard)
+    save(archive, shard, archive.digest(shard), index)
+    kept = load(archive, shard, archive.digest(shard))
+    assert kept is not None
+    for name in ("words", "starts", "ends", "probabilities", "calls", "indices", "speakers", "runs", "lengths"):
+        assert np.array_equal(getattr(kept.spoken, name), getattr(index.spoken, name)), name
+    assert kept.spoken.starts[1:].tolist() == [word.start for word in words]
+    assert kept.spoken.probabilities[1:].tolist() == [word.probability for word in words]
 
 
 def test_side_by_side_finds_the_same(tmp_path: Path) -> None:

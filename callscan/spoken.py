@@ -1,0 +1,270 @@
+"""What a shard's transcripts say, read once for all lexicons to come, and kept beside the archive.
+
+::
+
+    ARCHIVE/index/<shard>.words.parquet       who says which words when (callscan.lexicon.columns.Spoken)
+    ARCHIVE/index/<shard>.measures.parquet    a row a call with its measures (callscan.report.tables)
+
+Both follow from the shard and from nothing else, and name the shard they were made from by its content: what is
+missing, damaged or of another shard or version is made again, and deleting the folder loses nothing but time. Times are
+kept as whole milliseconds and probabilities as ten-thousandths where that loses nothing, and as they are where it does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from callscan.errors import ArchiveError
+from callscan.lexicon.columns import BREAK_WORD, FIRST_WORD, SEGMENT_WORD, Spoken
+from callscan.lexicon.stream import PAUSE, SAID_BY, UNHEARD
+from callscan.report.tables import measures_schema
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from callscan.archive import Archive
+
+FOLDER = "index"
+VERSION = 1
+"""Raised when the same shard would give another index."""
+
+_STREAMED = ("agent", "customer", "unknown")
+"""Speakers whose words are matched, in the order in which a call's streams follow each other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """What is kept of a shard: ``uris`` and ``languages`` of its calls, in the order of its rows, what is ``spoken`` in
+    them, their ``measures``, and the calls whose transcripts must be read themselves (``unindexed``, by number)."""
+
+    uris: list[str]
+    languages: list[str]
+    spoken: Spoken
+    unindexed: list[int]
+    measures: pa.Table
+
+
+def _stamp(digest: str) -> str:
+    """What an index is valid for."""
+    made_by = json.dumps([VERSION, version("callscan"), measures_schema().names, PAUSE, sorted(UNHEARD), digest])
+    return hashlib.sha256(made_by.encode()).hexdigest()
+
+
+def load(archive: Archive, shard: str, digest: str) -> Index | None:
+    """The index of a shard with this content; None where there is none that can be used."""
+    try:
+        table = _read(archive, f"{FOLDER}/{shard}.words.parquet", _stamp(digest))
+        measures = _read(archive, f"{FOLDER}/{shard}.measures.parquet", _stamp(digest))
+    except (FileNotFoundError, OSError, ValueError, KeyError, ArchiveError):
+        return None
+    row = {name: table.column(name).chunk(0)[0] for name in table.column_names}
+    words = _integers(row["words"])
+    spoken = Spoken(
+        vocabulary=row["vocabulary"].as_py(),
+        words=words,
+        starts=_seconds(row["starts"], row["starts_exact"]),
+        ends=_seconds(row["ends"], row["ends_exact"]),
+        probabilities=_fraction(row["probabilities"], row["probabilities_exact"]),
+        calls=_integers(row["calls"]),
+        indices=_integers(row["indices"]),
+        speakers=np.frombuffer(row["speakers"].as_buffer(), dtype=np.uint8),
+        runs=_integers(row["runs"]),
+        texts=dict(row["texts"].as_py()),
+        lengths=np.frombuffer(row["lengths"].as_buffer(), dtype=np.float64),
+        unheard=_by_call(row["unheard"].as_py()),
+    )
+    return Index(row["uris"].as_py(), row["languages"].as_py(), spoken, row["unindexed"].as_py(), measures)
+
+
+def save(archive: Archive, shard: str, digest: str, index: Index) -> None:
+    """Keep an index for the next time; a folder that takes no files is no reason to fail."""
+    spoken = index.spoken
+    starts, starts_exact = _milliseconds(spoken.starts)
+    ends, ends_exact = _milliseconds(spoken.ends)
+    probabilities, probabilities_exact = _ten_thousandths(spoken.probabilities)
+    unheard = [(call, number, text) for call, said in spoken.unheard.items() for number, text in said]
+    columns = {
+        "uris": pa.array([index.uris], pa.list_(pa.string())),
+        "languages": pa.array([index.languages], pa.list_(pa.string())),
+        "unindexed": pa.array([index.unindexed], pa.list_(pa.int32())),
+        "vocabulary": pa.array([spoken.vocabulary], pa.list_(pa.string())),
+        "texts": pa.array([list(spoken.texts.items())], pa.map_(pa.int32(), pa.string())),
+        "unheard": pa.array(
+            [[{"call": c, "index": n, "text": t} for c, n, t in unheard]],
+            pa.list_(pa.struct([("call", pa.int32()), ("index", pa.int32()), ("text", pa.string())])),
+        ),
+        "starts_exact": pa.array([starts_exact]),
+        "ends_exact": pa.array([ends_exact]),
+        "probabilities_exact": pa.array([probabilities_exact]),
+    }
+    blobs = {
+        "words": spoken.words.astype(np.uint32),
+        "starts": starts,
+        "ends": ends,
+        "probabilities": probabilities,
+        "calls": spoken.calls.astype(np.uint32),
+        "indices": spoken.indices.astype(np.uint32),
+        "speakers": spoken.speakers,
+        "runs": spoken.runs.astype(np.uint32),
+        "lengths": spoken.lengths,
+    }
+    columns |= {name: pa.array([values.tobytes()], pa.large_binary()) for name, values in blobs.items()}
+    for name, table in (("measures", index.measures), ("words", pa.table(columns))):
+        sink = pa.BufferOutputStream()
+        pq.write_table(
+            table.replace_schema_metadata({"callscan.index": _stamp(digest)}),
+            sink,
+            compression="zstd",
+            use_dictionary=False,
+            write_statistics=False,
+            write_page_checksum=True,
+        )
+        try:
+            archive.store.write(f"{FOLDER}/{shard}.{name}.parquet", sink.getvalue().to_pybytes())
+        except ArchiveError:
+            return
+
+
+def _read(archive: Archive, name: str, stamp: str) -> pa.Table:
+    """A file of the index; ValueError where it is not of this stamp."""
+    file = pq.ParquetFile(pa.BufferReader(archive.store.read(name)), page_checksum_verification=True)
+    if (file.schema_arrow.metadata or {}).get(b"callscan.index", b"").decode() != stamp:
+        raise ValueError(name)
+    return file.read(use_threads=False)
+
+
+def _milliseconds(seconds: NDArray[np.float64]) -> tuple[NDArray[Any], bool]:
+    """Times as differences of whole milliseconds, which is small; as they are where they are not whole."""
+    whole = np.rint(seconds * 1000)
+    if np.array_equal(whole / 1000.0, seconds) and np.all(np.abs(whole) < 2**31):
+        return np.diff(whole.astype(np.int32), prepend=np.int32(0)).astype(np.int32), True
+    return seconds, False
+
+
+def _seconds(blob: pa.Scalar, exact: pa.Scalar) -> NDArray[np.float64]:
+    if exact.as_py():
+        values: NDArray[np.float64] = np.cumsum(np.frombuffer(blob.as_buffer(), dtype=np.int32)) / 1000.0
+        return values
+    return np.frombuffer(blob.as_buffer(), dtype=np.float64)
+
+
+def _ten_thousandths(shares: NDArray[np.float64]) -> tuple[NDArray[Any], bool]:
+    whole = np.rint(shares * 10_000)
+    if np.array_equal(whole / 10_000.0, shares) and np.all((whole >= 0) & (whole < 2**16)):
+        return whole.astype(np.uint16), True
+    return shares, False
+
+
+def _fraction(blob: pa.Scalar, exact: pa.Scalar) -> NDArray[np.float64]:
+    if exact.as_py():
+        values: NDArray[np.float64] = np.frombuffer(blob.as_buffer(), dtype=np.uint16) / 10_000.0
+        return values
+    return np.frombuffer(blob.as_buffer(), dtype=np.float64)
+
+
+def _integers(blob: pa.Scalar) -> NDArray[np.uint32]:
+    return np.frombuffer(blob.as_buffer(), dtype=np.uint32)
+
+
+def _by_call(rows: Sequence[dict[str, Any]]) -> dict[int, list[tuple[int, str]]]:
+    found: dict[int, list[tuple[int, str]]] = {}
+    for row in rows:
+        found.setdefault(row["call"], []).append((row["index"], row["text"]))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Segments:
+    """The segments of some calls in the order of the shard, by column. ``begin`` is where each call's segments begin,
+    ``word_begin`` where each segment's words do, one more at the end of each; ``unheard`` says which are no speech."""
+
+    begin: NDArray[np.int64]
+    start: NDArray[np.float64]
+    end: NDArray[np.float64]
+    channel: NDArray[Any]
+    speaker: pa.Array
+    text: pa.Array
+    unheard: NDArray[np.bool_]
+    word_begin: NDArray[np.int64]
+    word: pa.Array
+    word_start: NDArray[np.float64]
+    word_end: NDArray[np.float64]
+    probability: NDArray[np.float64]
+
+
+def spoken_of(segments: Segments) -> tuple[Spoken, list[int]]:
+    """What is said in some calls, and which of them cannot be told by their words (:attr:`Index.unindexed`): segments
+    without words are matched by their text, and words with white space in them are not one word each."""
+    calls = len(segments.begin) - 1
+    call = np.repeat(np.arange(calls), np.diff(segments.begin))
+    encoded = segments.word.dictionary_encode()
+    vocabulary: list[str] = encoded.dictionary.to_pylist()
+    number = np.asarray(encoded.indices, dtype=np.int64)
+    odd = np.array([len(word.split()) != 1 or word != word.strip() for word in vocabulary], dtype=bool)
+    count = np.diff(segments.word_begin)
+    odd_words = np.concatenate([[0], np.cumsum(odd[number])]) if len(vocabulary) else np.zeros(1, dtype=np.int64)
+    rank = np.full(len(call), len(_STREAMED))
+    code = np.zeros(len(call), dtype=np.uint8)
+    for place, name in enumerate(_STREAMED):
+        own = np.asarray(pc.equal(segments.speaker, name))
+        rank[own] = place
+        code[own] = SAID_BY[name]  # type: ignore[index]
+    heard = (rank < len(_STREAMED)) & ~segments.unheard
+    unusual = (count == 0) | (np.diff(odd_words[segments.word_begin]) > 0)
+    unindexed = np.unique(call[heard & unusual])
+    kept = np.flatnonzero(heard & ~np.isin(call, unindexed))
+    order = kept[np.lexsort((segments.start[kept], segments.channel[kept], rank[kept], call[kept]))]
+    lengths = np.zeros(calls)
+    np.maximum.at(lengths, call, segments.end)
+
+    stream = np.stack([call[order], rank[order], segments.channel[order]])
+    fresh = np.append(True, np.any(stream[:, 1:] != stream[:, :-1], axis=0))[: len(order)]
+    pause = np.append(np.inf, segments.start[order][1:] - segments.end[order][:-1])[: len(order)]
+    size = count[order] + 1
+    place = np.cumsum(size) - size
+    words = np.zeros(int(size.sum()), dtype=np.int64)
+    spoken = np.ones(len(words), dtype=bool)
+    spoken[place] = False
+    words[place] = np.where(fresh | (pause > PAUSE), BREAK_WORD, SEGMENT_WORD)
+    within = np.arange(int(count[order].sum())) - np.repeat(np.cumsum(count[order]) - count[order], count[order])
+    source = np.repeat(segments.word_begin[order], count[order]) + within
+    words[spoken] = number[source] + FIRST_WORD
+
+    def laid(values: NDArray[np.float64], at_marks: NDArray[np.float64] | float) -> NDArray[np.float64]:
+        out = np.empty(len(words))
+        out[spoken], out[place] = values[source], at_marks
+        return out
+
+    joined = pc.binary_join(pa.ListArray.from_arrays(pa.array(segments.word_begin, pa.int32()), segments.word), " ")
+    other = ~np.asarray(pc.equal(pc.utf8_trim_whitespace(segments.text), joined))[order]
+    texts = segments.text.take(pa.array(order[other])).to_pylist()
+    left_out = np.flatnonzero(np.asarray(pc.equal(segments.speaker, "agent")) & segments.unheard)
+    unheard: dict[int, list[tuple[int, str]]] = {}
+    for at in left_out.tolist():
+        first = int(segments.begin[call[at]])
+        unheard.setdefault(int(call[at]), []).append((at - first, segments.text[at].as_py()))
+    found = Spoken(
+        vocabulary=vocabulary,
+        words=words.astype(np.uint32),
+        starts=laid(segments.word_start, segments.start[order]),
+        ends=laid(segments.word_end, segments.end[order]),
+        probabilities=laid(segments.probability, 1.0),
+        calls=call[order].astype(np.uint32),
+        indices=(order - segments.begin[call[order]]).astype(np.uint32),
+        speakers=code[order],
+        runs=np.cumsum(fresh).astype(np.uint32),
+        texts=dict(zip(np.flatnonzero(other).tolist(), texts, strict=True)),
+        lengths=lengths,
+        unheard=unheard,
+    )
+    return found, unindexed.tolist()
