@@ -35,7 +35,7 @@ from demo.voices import RATE  # noqa: E402
 SPEAKERS, UTTERANCES = 2000, 8
 FRAME = 0.02
 """Seconds of one frame of the masks that embeddings are trained with."""
-PLDA_STEPS = 40
+PLDA_STEPS = 20
 CONFIG = """\
 dependencies:
   pyannote.audio: 4.0.0
@@ -206,7 +206,7 @@ def main() -> None:
         train(EMBEDDING, [embedding], embedding_loss, pool, options.seed, options.work / "embedding.pt")
         embedding.eval()
         vectors, who = [], []
-        unseen = Stage("plda", PLDA_STEPS, 40, 8.0, 0.0)
+        unseen = Stage("plda", PLDA_STEPS, 40, 6.0, 0.0)
         with torch.inference_mode():
             for step, batch in enumerate(batches(pool, unseen, options.seed, 0, PLDA_STEPS)):
                 masks = masks_of(batch, random.Random(f"{options.seed}/plda/{step}"))

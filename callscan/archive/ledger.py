@@ -85,11 +85,12 @@ SELECT
     END AS source,
     own.shard AS due,
     own.refused,
-    own.fingerprint
+    own.fingerprint,
+    best.channels
 FROM own LEFT JOIN first USING (key) LEFT JOIN best USING (key)
 """
 
-_COLUMNS = "uri, key, status, reason, detail, shard"
+_COLUMNS = "uri, key, status, reason, detail, shard, audio.channels AS channels"
 
 
 def ledger(archive: Archive) -> pa.Table:
@@ -97,7 +98,8 @@ def ledger(archive: Archive) -> pa.Table:
 
     Columns: ``uri, call_id, key, status, reason, detail, size, modified, run, metadata``, and where the content is:
     ``shard`` (id, empty where there is none) and ``source`` (the row's URI in that shard). As it was planned:
-    ``due`` (id of its shard), ``refused`` (reason if it was refused when discovered) and ``fingerprint``.
+    ``due`` (id of its shard), ``refused`` (reason if it was refused when discovered) and ``fingerprint``. ``channels``
+    is how many were heard, null where nothing was.
     """
     with archive.connect() as connection:
         create_ledger(connection, archive)

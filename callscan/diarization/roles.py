@@ -25,7 +25,7 @@ _SURE = _TEMPER * math.log(9)
 _SWAPPED = _TEMPER * math.log(99)
 _FIRST = 1.2
 """For who says the first words: the agent answers the telephone. Of an outbound call it is the other way round."""
-_NAMED = 2.5
+_NAMED = 4.0
 """For who says the agent's name in their first words."""
 _FIRST_WORDS = 12
 _OUTBOUND = ("outbound", "sortant", "out")

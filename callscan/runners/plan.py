@@ -156,7 +156,8 @@ def make_plan(
     """Compare what was discovered with the archive and write the inventory of what is new.
 
     New is a recording that the archive does not know, knows with another size or modification time, knows from another
-    speech fingerprint, or knows as failed for a reason that may be gone. ``metadata`` has columns ``id`` (call id,
+    speech fingerprint, or knows as failed for a reason that may be gone. What stands after the hyphen of a fingerprint
+    is the diariser's, and makes only recordings of one channel new. ``metadata`` has columns ``id`` (call id,
     file name or URI) and ``metadata`` (map); it replaces what the archive holds of these calls.
     """
     options = {"fingerprint": fingerprint, "transient": list(TRANSIENT)}
@@ -261,7 +262,8 @@ SELECT
         OR ledger.size <> described.size
         OR ledger.modified <> described.modified
         OR ledger.refused <> described.reason
-        OR ledger.fingerprint <> $fingerprint
+        OR split_part(ledger.fingerprint, '-', 1) <> split_part($fingerprint, '-', 1)
+        OR (ledger.fingerprint <> $fingerprint AND ledger.channels = 1)
         OR (ledger.refused = '' AND list_contains($transient, ledger.reason)) AS new,
     coalesce(ledger.reason = 'interrupted', false) AS interrupted
 FROM described LEFT JOIN ledger USING (uri)
@@ -290,7 +292,9 @@ WHERE shard IN (SELECT shard FROM due) AND run = CAST(left(shard, 6) AS INTEGER)
 _KNOWN = """
 SELECT waiting.shard, list(DISTINCT ledger.key)
 FROM waiting JOIN ledger ON ledger.size = waiting.size AND ledger.run < waiting.run
-WHERE ledger.fingerprint = $fingerprint AND ledger.status IN ('scanned', 'no_speech', 'degraded')
+WHERE split_part(ledger.fingerprint, '-', 1) = split_part($fingerprint, '-', 1)
+    AND (ledger.fingerprint = $fingerprint OR ledger.channels > 1)
+    AND ledger.status IN ('scanned', 'no_speech', 'degraded')
 GROUP BY waiting.shard
 HAVING count(DISTINCT ledger.key) <= $most
 """

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from callscan.archive import Archive
+from callscan.archive import Archive, from_table
 from callscan.archive.inventory import Planned, Task
 from callscan.config import Settings
 from callscan.diarization.fake import FakeDiariser
 from callscan.errors import ConfigError, ModelError
 from callscan.records import CallRecord, Recording, Turn
+from callscan.runners.plan import gather, make_plan
 from callscan.speech.fake import FakeEngine
 from callscan.worker import Worker
 
@@ -50,7 +51,7 @@ def record(folder: Path, channels: int, diariser: FakeDiariser | None) -> CallRe
     settings = Settings().override(diarization={"pipeline": "off"})
     with Worker(archive.url, settings, FakeEngine, diariser) as worker:
         worker.run(Task("000001-000000", (planned,), frozenset()))
-    (found,) = archive.records()
+    (found,) = from_table(archive.table("000001-000000"))
     return found
 
 
@@ -116,3 +117,29 @@ def test_a_pipeline_that_is_none_is_an_error_before_any_call(tmp_path: Path) -> 
     settings = Settings().override(diarization={"pipeline": str(tmp_path / "nothing")})
     with pytest.raises(ModelError, match=r"no diarization pipeline|needs pyannote"):
         Worker(archive.url, settings, FakeEngine)
+
+
+def test_another_diariser_makes_only_mono_calls_new(tmp_path: Path) -> None:
+    """What was heard on two channels is not listened to again because pyannote was installed since."""
+    recordings = [call(tmp_path, channels) for channels in (1, 2)]
+    archive = Archive.create(str(tmp_path / "archive"))
+    settings = Settings().override(diarization={"pipeline": "off"}, calls={"settle": 0.0})
+
+    def listened(diariser: FakeDiariser | None) -> list[str]:
+        with Worker(archive.url, settings, FakeEngine, diariser) as worker:
+            found = [Recording(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in recordings]
+            plan = make_plan(archive, gather(found), worker.fingerprint, settings.shards)
+            tasks = list(plan.tasks())
+            for task in tasks:
+                worker.run(task)
+        return sorted(planned.call_id for task in tasks for planned in task.calls)
+
+    assert listened(None) == ["1", "2"]
+    assert listened(None) == []
+    assert listened(FakeDiariser()) == ["1"]
+    assert listened(FakeDiariser()) == []
+    (mono, stereo) = sorted(archive.records(), key=lambda record: record.call_id)
+    assert mono.transcript is not None
+    assert len(mono.transcript.turns) == 2
+    assert stereo.transcript is not None
+    assert stereo.transcript.turns == ()
