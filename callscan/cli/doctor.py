@@ -116,6 +116,7 @@ def installation() -> list[Check]:
         _room(),
         *_models(),
         *map(_extra, _EXTRAS),
+        _diarization(),
     ]
 
 
@@ -236,6 +237,15 @@ def _extra(name: str) -> Check:
     if version:
         return Check(f"extra {name}", "ok", f"{package} {version}")
     return Check(f"extra {name}", "note", "not installed", f'pip install "callscan[{name}]"')
+
+
+def _diarization() -> Check:
+    """Whether a scan tells the speakers of mono calls apart as things stand."""
+    from callscan.diarization.models import COMMUNITY, locate, why_not
+
+    if folder := locate("auto"):
+        return Check("mono calls", "ok", f"speakers told apart by {COMMUNITY}, {folder}")
+    return Check("mono calls", "note", "transcribed and counted without speakers", why_not("auto"))
 
 
 def _print_json(data: object) -> None:

@@ -1,4 +1,4 @@
-"""``callscan models``: which speech models there are, and how to fetch one."""
+"""``callscan models``: which models there are, and how to fetch one."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Speech models: what there is, what is on this machine.", no_args_is_help=True)
+app = typer.Typer(help="Models: what there is, what is on this machine.", no_args_is_help=True)
 
 
 @app.command("list")
 def list_models(json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")] = False) -> None:
-    """List the models that --model knows by name."""
+    """List the models that --model and --diarization know by name."""
+    from callscan.diarization import models as pipelines
     from callscan.speech.models import DEMO, KNOWN, cached
 
     rows = [{"name": "demo", "megabytes": 14, "folder": str(DEMO), "repository": ""}]
@@ -27,6 +28,14 @@ def list_models(json: Annotated[bool, typer.Option("--json", help="Print JSON on
                 "repository": model.repository,
             }
         )
+    rows.append(
+        {
+            "name": pipelines.COMMUNITY,
+            "megabytes": pipelines.MEGABYTES,
+            "folder": str(pipelines.cached() or ""),
+            "repository": pipelines.REPOSITORY,
+        }
+    )
     if json:
         json_.dump(rows, sys.stdout, indent=1)
         print()
@@ -39,7 +48,11 @@ def list_models(json: Annotated[bool, typer.Option("--json", help="Print JSON on
 @app.command()
 def fetch(name: Annotated[str, typer.Argument(help="A name from 'callscan models list'.")]) -> None:
     """Download a model, so that later scans need no network."""
+    from callscan.diarization import models as pipelines
     from callscan.speech.models import cached
     from callscan.speech.models import fetch as download
 
+    if name == pipelines.COMMUNITY:
+        print(pipelines.cached() or pipelines.fetch())
+        return
     print(cached(name) or download(name))

@@ -12,12 +12,16 @@ UNHEARD = frozenset({"phantom", "loop"})
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """One stretch of speech. Seconds; ``channel`` counts from 0."""
+    """One stretch of speech. Seconds; ``channel`` counts from 0.
+
+    ``name`` tells voices apart where ``speaker`` does not: it is the role, or the diariser's label.
+    """
 
     speaker: Speaker
     channel: int
     start: float
     end: float
+    name: str
 
 
 def voices(transcript: Transcript) -> list[Voice]:
@@ -27,7 +31,14 @@ def voices(transcript: Transcript) -> list[Voice]:
     channel does not make it another's.
     """
     if transcript.turns:
-        return [Voice(turn.speaker, 0, turn.start, turn.end) for turn in transcript.turns]
+        labels: dict[Speaker, set[str]] = {}
+        for turn in transcript.turns:
+            labels.setdefault(turn.speaker, set()).add(turn.label)
+        alone = {speaker for speaker, own in labels.items() if len(own) == 1 and speaker != "unknown"}
+        return [
+            Voice(turn.speaker, 0, turn.start, turn.end, turn.speaker if turn.speaker in alone else turn.label)
+            for turn in transcript.turns
+        ]
     said: dict[int, dict[Speaker, float]] = {}
     for segment in transcript.segments:
         seconds = said.setdefault(segment.channel, {})
@@ -38,5 +49,5 @@ def voices(transcript: Transcript) -> list[Voice]:
         sides: tuple[Speaker, ...] = ("customer", "agent")
         known = [side for side in sides if side in seconds] or sorted(seconds)
         speaker: Speaker = max(known, key=lambda side: seconds[side]) if known else "unknown"
-        found += [Voice(speaker, channel, span.start, span.end) for span in spans]
+        found += [Voice(speaker, channel, span.start, span.end, speaker) for span in spans]
     return found

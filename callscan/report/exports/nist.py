@@ -10,10 +10,13 @@ from callscan.report.voices import UNHEARD, voices
 
 
 def rttm(record: CallRecord, transcript: Transcript, hits: Sequence[Hit]) -> str:
-    """Ten fields a line, ``SPEAKER file channel start duration <NA> <NA> name <NA> <NA>``; channels count from 1."""
+    """Ten fields a line, ``SPEAKER file channel start duration <NA> <NA> name <NA> <NA>``; channels count from 1.
+
+    The name is the role; of diarised voices that share one, or have none, it is the diariser's.
+    """
     lines = [
         f"SPEAKER {_field(record.call_id)} {v.channel + 1} {v.start:.3f} {v.end - v.start:.3f} "
-        f"<NA> <NA> {v.speaker} <NA> <NA>\n"
+        f"<NA> <NA> {_field(v.name)} <NA> <NA>\n"
         for v in sorted(voices(transcript), key=lambda v: (v.start, v.channel, v.end))
         if v.end > v.start
     ]
