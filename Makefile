@@ -25,7 +25,7 @@ lint: .venv/installed-dev
 	touch $@
 
 .venv/installed-dev: pyproject.toml constraints.txt | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,s3]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,s3,pyannote]'
 	touch $@ .venv/installed
 
 clean:

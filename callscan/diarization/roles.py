@@ -38,6 +38,10 @@ class Roles:
     speakers: Mapping[str, Speaker]
     confidence: float
 
+    def of(self, label: str | None) -> Speaker:
+        """The role of a label; ``unknown`` for one that said nothing."""
+        return "unknown" if label is None else self.speakers.get(label, "unknown")
+
 
 @dataclass(frozen=True, slots=True)
 class _Cue:

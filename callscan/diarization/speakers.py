@@ -23,11 +23,10 @@ def named(segments: Sequence[Segment], turns: Sequence[Turn], language: str, met
     """Give words and turns their speakers; ``segments`` are those of one channel, ``metadata`` is the call's row."""
     said = assign(segments, turns)
     found = roles(said, language, metadata)
-    speakers: dict[str | None, Speaker] = {None: "unknown", **found.speakers}
     sides = ", ".join(f"{label} {speaker}" for label, speaker in found.speakers.items())
     return Named(
-        tuple(replace(one.segment, speaker=speakers[one.label]) for one in said),
-        tuple(replace(turn, speaker=speakers.get(turn.label, "unknown")) for turn in turns),
+        tuple(replace(one.segment, speaker=found.of(one.label)) for one in said),
+        tuple(replace(turn, speaker=found.of(turn.label)) for turn in turns),
         (f"roles: {sides}, confidence {found.confidence:.3f}",) if sides else (),
     )
 
