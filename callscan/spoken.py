@@ -35,8 +35,11 @@ if TYPE_CHECKING:
     from callscan.archive import Archive
 
 FOLDER = "index"
-VERSION = 1
+VERSION = 2
 """Raised when the same shard would give another index."""
+
+_MILLISECONDS, _TEN_THOUSANDTHS = 1000.0, 10_000.0
+"""What times and probabilities are whole parts of, as a scan rounds them."""
 
 _STREAMED = ("agent", "customer", "unknown")
 """Speakers whose words are matched, in the order in which a call's streams follow each other."""
@@ -72,16 +75,18 @@ def load(archive: Archive, shard: str, digest: str) -> Index | None:
     spoken = Spoken(
         vocabulary=row["vocabulary"].as_py(),
         words=words,
-        starts=_seconds(row["starts"], row["starts_exact"]),
-        ends=_seconds(row["ends"], row["ends_exact"]),
-        probabilities=_fraction(row["probabilities"], row["probabilities_exact"]),
+        starts=_times(row["starts"], row["second"]),
+        ends=_times(row["ends"], row["second"]),
+        probabilities=_array(row["probabilities"], np.uint16 if row["certain"].as_py() > 1 else np.float64),
         calls=_integers(row["calls"]),
         indices=_integers(row["indices"]),
-        speakers=np.frombuffer(row["speakers"].as_buffer(), dtype=np.uint8),
+        speakers=_array(row["speakers"], np.uint8),
         runs=_integers(row["runs"]),
         texts=dict(row["texts"].as_py()),
-        lengths=np.frombuffer(row["lengths"].as_buffer(), dtype=np.float64),
+        lengths=_array(row["lengths"], np.float64),
         unheard=_by_call(row["unheard"].as_py()),
+        second=row["second"].as_py(),
+        certain=row["certain"].as_py(),
     )
     return Index(row["uris"].as_py(), row["languages"].as_py(), spoken, row["unindexed"].as_py(), measures)
 
@@ -89,9 +94,11 @@ def load(archive: Archive, shard: str, digest: str) -> Index | None:
 def save(archive: Archive, shard: str, digest: str, index: Index) -> None:
     """Keep an index for the next time; a folder that takes no files is no reason to fail."""
     spoken = index.spoken
-    starts, starts_exact = _milliseconds(spoken.starts)
-    ends, ends_exact = _milliseconds(spoken.ends)
-    probabilities, probabilities_exact = _ten_thousandths(spoken.probabilities)
+    (starts, ends), second = _parts([spoken.starts, spoken.ends], _MILLISECONDS, np.int32)
+    (probabilities,), certain = _parts([spoken.probabilities], _TEN_THOUSANDTHS, np.uint16)
+    if second > 1:
+        # From word to word times change little, and little numbers are small.
+        starts, ends = (np.diff(times, prepend=times.dtype.type(0)) for times in (starts, ends))
     unheard = [(call, number, text) for call, said in spoken.unheard.items() for number, text in said]
     columns = {
         "uris": pa.array([index.uris], pa.list_(pa.string())),
@@ -103,9 +110,8 @@ def save(archive: Archive, shard: str, digest: str, index: Index) -> None:
             [[{"call": c, "index": n, "text": t} for c, n, t in unheard]],
             pa.list_(pa.struct([("call", pa.int32()), ("index", pa.int32()), ("text", pa.string())])),
         ),
-        "starts_exact": pa.array([starts_exact]),
-        "ends_exact": pa.array([ends_exact]),
-        "probabilities_exact": pa.array([probabilities_exact]),
+        "second": pa.array([second]),
+        "certain": pa.array([certain]),
     }
     blobs = {
         "words": spoken.words.astype(np.uint32),
@@ -143,37 +149,30 @@ def _read(archive: Archive, name: str, stamp: str) -> pa.Table:
     return file.read(use_threads=False)
 
 
-def _milliseconds(seconds: NDArray[np.float64]) -> tuple[NDArray[Any], bool]:
-    """Times as differences of whole milliseconds, which is small; as they are where they are not whole."""
-    whole = np.rint(seconds * 1000)
-    if np.array_equal(whole / 1000.0, seconds) and np.all(np.abs(whole) < 2**31):
-        return np.diff(whole.astype(np.int32), prepend=np.int32(0)).astype(np.int32), True
-    return seconds, False
+def _parts(
+    values: list[NDArray[np.float64]], parts: float, kind: type[np.integer[Any]]
+) -> tuple[list[NDArray[Any]], float]:
+    """Values as so many whole parts of one, and how many; as they are, and 1, where that would lose anything."""
+    whole = [np.rint(value * parts) for value in values]
+    exact = all(np.array_equal(w / parts, value) for w, value in zip(whole, values, strict=True))
+    limits = np.iinfo(kind)
+    if exact and all(np.all((w >= limits.min) & (w <= limits.max)) for w in whole):
+        return [w.astype(kind) for w in whole], parts
+    return list(values), 1.0
 
 
-def _seconds(blob: pa.Scalar, exact: pa.Scalar) -> NDArray[np.float64]:
-    if exact.as_py():
-        values: NDArray[np.float64] = np.cumsum(np.frombuffer(blob.as_buffer(), dtype=np.int32)) / 1000.0
-        return values
-    return np.frombuffer(blob.as_buffer(), dtype=np.float64)
+def _array(blob: pa.Scalar, kind: Any) -> NDArray[Any]:
+    return np.frombuffer(blob.as_buffer(), dtype=kind)
 
 
-def _ten_thousandths(shares: NDArray[np.float64]) -> tuple[NDArray[Any], bool]:
-    whole = np.rint(shares * 10_000)
-    if np.array_equal(whole / 10_000.0, shares) and np.all((whole >= 0) & (whole < 2**16)):
-        return whole.astype(np.uint16), True
-    return shares, False
-
-
-def _fraction(blob: pa.Scalar, exact: pa.Scalar) -> NDArray[np.float64]:
-    if exact.as_py():
-        values: NDArray[np.float64] = np.frombuffer(blob.as_buffer(), dtype=np.uint16) / 10_000.0
-        return values
-    return np.frombuffer(blob.as_buffer(), dtype=np.float64)
+def _times(blob: pa.Scalar, second: pa.Scalar) -> NDArray[Any]:
+    if second.as_py() > 1:
+        return np.cumsum(_array(blob, np.int32), dtype=np.int32)
+    return _array(blob, np.float64)
 
 
 def _integers(blob: pa.Scalar) -> NDArray[np.uint32]:
-    return np.frombuffer(blob.as_buffer(), dtype=np.uint32)
+    return _array(blob, np.uint32)
 
 
 def _by_call(rows: Sequence[dict[str, Any]]) -> dict[int, list[tuple[int, str]]]:

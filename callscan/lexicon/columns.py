@@ -26,11 +26,12 @@ _SPEAKERS: dict[int, Speaker] = {number: speaker for speaker, number in SAID_BY.
 class Spoken:
     """What is said in some calls, call by call and speaker by speaker, laid out as in :mod:`callscan.lexicon.stream`.
 
-    ``words``, ``starts``, ``ends`` (seconds) and ``probabilities`` are arrays of one length: a mark before each
-    segment, then its words, by their number in ``vocabulary`` from :data:`FIRST_WORD` on. ``calls``, ``indices`` (in
+    ``words``, ``starts``, ``ends`` and ``probabilities`` are arrays of one length: a mark before each segment, then
+    its words, by their number in ``vocabulary`` from :data:`FIRST_WORD` on. ``calls``, ``indices`` (in
     the call), ``speakers`` (:data:`callscan.lexicon.stream.SAID_BY`) and ``runs`` (who speaks in turn) are arrays of
     one value a segment; ``texts`` holds the text of the segments whose text is not their words. ``lengths`` is where
-    each call's last segment ends, ``unheard`` the agent's segments that are left out, by call: index and text.
+    each call's last segment ends (seconds), ``unheard`` the agent's segments that are left out, by call: index and
+    text. Times are in parts of a second, ``second`` of them; probabilities in parts of one, ``certain`` of them.
     """
 
     vocabulary: list[str]
@@ -45,6 +46,8 @@ class Spoken:
     texts: dict[int, str]
     lengths: Any
     unheard: dict[int, list[tuple[int, str]]]
+    second: float = 1.0
+    certain: float = 1.0
 
 
 class Vocabulary:
@@ -97,20 +100,15 @@ class ColumnStream:
         marks = symbols.marks
         self._begin = int(marks[first])
         end = int(marks[last]) if last < len(marks) else len(spoken.words)
-        self._words = spoken.words[self._begin : end]
+        self._words = spoken.words[self._begin : end].astype(np.intp)
         self._symbols, self._stops = symbols, symbols.stops
         own_marks = marks[first:last] - self._begin
         counts = symbols.counts.take(self._words)
-        # The place of each word's last symbol; words of several, which are few, are filled in one after the other.
-        reached = np.cumsum(counts)
-        self._before = reached - counts
-        kept = np.zeros(int(reached[-1]) if len(reached) else 0, dtype=np.uint16)
-        owner = np.zeros(len(kept), dtype=np.int64)
-        for nth in range(int(counts.max(initial=0))):
-            words = np.flatnonzero(counts > nth)
-            places = self._before[words] + nth
-            kept[places] = symbols.flat[symbols.begins[self._words[words]] + nth]
-            owner[places] = words
+        self._before = np.cumsum(counts) - counts
+        owner = np.repeat(np.arange(len(counts)), counts)
+        begins = symbols.begins.take(self._words)
+        begins -= self._before
+        kept = symbols.flat.take(begins.take(owner) + np.arange(len(owner)))
         self.kept, self._index = once(kept, np.arange(len(kept)))
         self._owner = owner
         speakers = spoken.speakers[first:last]
@@ -167,10 +165,10 @@ class ColumnStream:
         ends = len(written[-1]) - self._token(end - 1, last)[1]
         said = " ".join(written)
         said = said[begins : len(said) - ends]
-        numbers = spoken.probabilities[[self._begin + place for place in places]].tolist()
+        numbers = (spoken.probabilities[[self._begin + place for place in places]] / spoken.certain).tolist()
         return Evidence(
-            float(spoken.starts[self._begin + first]),
-            float(spoken.ends[self._begin + last]),
+            float(spoken.starts[self._begin + first] / spoken.second),
+            float(spoken.ends[self._begin + last] / spoken.second),
             said,
             int(spoken.indices[segment]),
             _SPEAKERS[int(spoken.speakers[segment])],
@@ -180,7 +178,8 @@ class ColumnStream:
     def time(self, position: int) -> tuple[float, float]:
         """When a word of :attr:`text` was said."""
         word = self._begin + self._word(position)
-        return float(self._spoken.starts[word]), float(self._spoken.ends[word])
+        second = self._spoken.second
+        return float(self._spoken.starts[word] / second), float(self._spoken.ends[word] / second)
 
     def stopped(self, start: int, end: int) -> bool:
         """Whether a sentence ends inside the words from ``start`` to before ``end`` of :attr:`text`."""
@@ -226,8 +225,8 @@ class ColumnStream:
         return self._text_of(first + int(self._np.flatnonzero(self._spoken.indices[first:last] == index)[0]))
 
     def _segments(self, call: int) -> tuple[int, int]:
-        calls = self._spoken.calls
-        return int(calls.searchsorted(call)), int(calls.searchsorted(call, side="right"))
+        calls, number = self._spoken.calls, self._spoken.calls.dtype.type(call)
+        return int(calls.searchsorted(number)), int(calls.searchsorted(number, side="right"))
 
     def _text_of(self, segment: int) -> str:
         known = self._spoken.texts.get(segment)

@@ -210,6 +210,23 @@ def test_a_word_without_end_and_a_text_without_words(lexicon: Lexicon) -> None:
     assert lexicon.match(Transcript("fr", 1.0, ())) == ()
 
 
+def test_long_words_are_told_apart_by_all_their_letters(lexicon: Lexicon) -> None:
+    table = lexicon.matcher("fr").table
+    stem = "anticonstitutionnellementréinstallation"
+    long = (stem + stem)[:64]
+    words = [long[:size] for size in (1, 7, 8, 9, 15, 16, 17, 40, 64)] + [
+        long + "s",
+        long + "ses",
+        "rappelé",
+        "rappeler",
+    ]
+    text = " ".join(words * 3).encode("latin-1")
+    for _ in range(2):
+        read = table.read(text)
+        singles = [table.read(word.encode("latin-1")).symbols.tolist() for word in words]
+        assert read.symbols.tolist() == [symbol for _ in range(3) for single in singles for symbol in single]
+
+
 def test_work_grows_with_the_text_and_no_faster(lexicon: Lexicon) -> None:
     """Hostile text: what a pattern begins with, over and over. Counted in candidates and in ways to try each."""
     from callscan.lexicon.program import MAX_WORK, work
