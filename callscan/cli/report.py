@@ -178,7 +178,8 @@ def show(report: Report, console: Console) -> None:
         (report.speakers.swapped, "channels look swapped: --channels customer,agent"),
     ):
         if number:
-            console.print(Text(f"{number} calls", style="yellow").append(f"  {what}", "dim"))
+            calls = f"{number} call{'s' * (number > 1)}"
+            console.print(Text(calls, style="yellow").append(f"  {what}", "dim"))
     for reason in report.failure_reasons:
         style = "red" if reason.status == "quarantined" else "yellow"
         text = Text(f"{reason.calls} {reason.status}", style=style)
