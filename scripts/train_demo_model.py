@@ -30,7 +30,7 @@ STAGES = (
     Stage("sounds", 1400, lengths=(3.6,), audio=80, single=True, rate=3e-3, silent=0.0, ctc=1.0),
     Stage("pairs", 3000, lengths=(8,), audio=112, single=False, rate=3e-3, silent=0.05, ctc=0.5),
     Stage("calls", 2600, lengths=(5, 10, 15, 10, 15, 30), audio=120, single=False, rate=1.6e-3, silent=0.1, ctc=0.3),
-    Stage("voices", 9000, lengths=(5, 10, 10, 5, 10, 30), audio=120, single=False, rate=1.6e-3, silent=0.08, ctc=0.3),
+    Stage("voices", 5000, lengths=(5, 10, 10, 5, 10, 30), audio=120, single=False, rate=1.6e-3, silent=0.08, ctc=0.3),
 )
 WARMUP = 100
 UTTERANCES, TEST_UTTERANCES = 32_000, 2_000
