@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import accumulate, combinations
 from typing import Any
 
 from callscan.lexicon.alphabet import DROP, MAX_SYMBOLS
@@ -110,44 +110,50 @@ class _Entry:
 
 
 def _entry(number: int, way: Way, program: Program) -> _Entry:
-    named = [index for index, part in enumerate(way) if part.symbols is not None]
-    share = {index: program.share(_symbols(way[index])) for index in named}
-    choices: list[tuple[float, int, int | None]] = [(share[index], index, None) for index in named]
-    for low, high in combinations(named, 2):
-        apart = _apart(way, low, high)
-        if apart.last <= DISTANCE:
-            chance = share[low] * share[high] * (apart.last - apart.first + 1)
-            if apart.first == apart.last == 1:
-                chance = max(chance, program.pair_share(_symbols(way[low]), apart.symbols))
+    named = [(index, part.symbols) for index, part in enumerate(way) if part.symbols is not None]
+    share = {index: program.share(symbols) for index, symbols in named}
+    apart = _Distances(way)
+    choices: list[tuple[float, int, int]] = [(share[index], index, 0) for index, _ in named]
+    for (low, first), (high, second) in combinations(named, 2):
+        least, most = apart.between(low, high)
+        if most <= DISTANCE:
+            chance = share[low] * share[high] * (most - least + 1)
+            if most == 1:
+                chance = max(chance, program.pair_share(first, second))
             choices.append((chance, low, high))
-    _, anchor, second = min(choices, key=lambda choice: (choice[0], choice[1], choice[2] or 0))
-    others = [_apart(way, anchor, index) for index in named if index not in (anchor, second)]
+    _, anchor, second_of_pair = min(choices)
+    words = {index: apart.word(anchor, index, symbols) for index, symbols in named if index != anchor}
+    others = [word for index, word in words.items() if index != second_of_pair or not second_of_pair]
     others = [other for other in others if other.first >= -REACH and other.last <= REACH]
     # How often one of them is there by chance: the fewer, the better it tells.
     others.sort(key=lambda other: (program.share(other.symbols) * (other.last - other.first + 1), other.first))
     return _Entry(
         number,
-        _symbols(way[anchor]),
-        None if second is None else _apart(way, anchor, second),
+        dict(named)[anchor],
+        words[second_of_pair] if second_of_pair else None,
         tuple(others[:OTHERS]),
-        before=sum(part.most for part in way[:anchor]) + way[anchor].most - 1,
-        ahead=sum(part.most for part in way[anchor:]),
+        before=apart.most[anchor + 1] - 1,
+        ahead=apart.most[-1] - apart.most[anchor],
     )
 
 
-def _symbols(part: Part) -> Symbols:
-    assert part.symbols is not None  # noqa: S101 - only parts that name words are asked
-    return part.symbols
+class _Distances:
+    """How far apart the words of a way are. ``least`` and ``most`` are how many words stand before each part."""
 
+    def __init__(self, way: Way) -> None:
+        self.least = [0, *accumulate(part.least for part in way)]
+        self.most = [0, *accumulate(part.most for part in way)]
 
-def _apart(way: Way, anchor: int, index: int) -> _Word:
-    """Where a part's word is, seen from the anchor."""
-    low, high = min(anchor, index), max(anchor, index)
-    between = way[low + 1 : high]
-    least = 1 + sum(part.least for part in between)
-    most = way[low].most + sum(part.most for part in between) + way[high].most - 1
-    first, last = (least, most) if index > anchor else (-most, -least)
-    return _Word(_symbols(way[index]), first, last)
+    def between(self, low: int, high: int) -> tuple[int, int]:
+        """Words from one part's to a later one's, at least and at most."""
+        return 1 + self.least[high] - self.least[low + 1], self.most[high + 1] - self.most[low] - 1
+
+    def word(self, anchor: int, index: int, symbols: Symbols) -> _Word:
+        """Where a part's word is, seen from the anchor's."""
+        if index > anchor:
+            return _Word(symbols, *self.between(anchor, index))
+        least, most = self.between(index, anchor)
+        return _Word(symbols, -most, -least)
 
 
 def _entries(nodes: Sequence[Node], program: Program) -> list[_Entry]:
@@ -206,7 +212,7 @@ class Candidates:
         place. ``kept`` are symbols, ``said_by`` a bit (uint8) for whoever says each."""
         np = self._np
         rows = kept - np.uint16(_LOWEST)
-        found = [*self._single.find(rows), *self._near.find(rows), *self._far.find(rows)]
+        found = self._pairs(rows)
         places = np.concatenate([at for at, _ in found])
         entries = np.concatenate([which for _, which in found])
         distances = np.repeat(np.arange(DISTANCE + 1, dtype=np.int8), [len(at) for at, _ in found])
@@ -224,6 +230,14 @@ class Candidates:
         for key in np.unique(places * len(self._entries) + entries).tolist():
             place, entry = divmod(key, len(self._entries))
             yield (place, *self._entries[entry])
+
+    def pairs(self, kept: Any) -> int:
+        """In how many places a pair's other words are looked for: what the work of :meth:`find` grows with."""
+        return sum(len(places) for places, _ in self._pairs(kept - self._np.uint16(_LOWEST)))
+
+    def _pairs(self, rows: Any) -> list[tuple[Any, Any]]:
+        """(places, entries) of the pairs at each distance from none to the farthest."""
+        return [*self._single.find(rows), *self._near.find(rows), *self._far.find(rows)]
 
     def _met(self, kinds: Any, places: Any, entries: Any, rank: int) -> Any:
         """Whether the entry's other word of a rank is near each place."""
@@ -268,23 +282,25 @@ class _Pairs:
     def __init__(self, np: Any, entries: Sequence[_Entry], distances: range) -> None:
         self._np = np
         self._distances = distances
-        held: list[tuple[int, Symbols, Symbols]] = []
+        held: list[tuple[int, Symbols, Symbols, int]] = []
         for number, entry in enumerate(entries):
-            if entry.second is None:
-                if 0 in distances:
-                    held.append((number, entry.anchor, frozenset()))
-            elif entry.second.first < distances.stop and entry.second.last >= distances.start:
-                held.append((number, entry.anchor, entry.second.symbols))
-        left, right = _Kinds(first for _, first, _ in held), _Kinds(second for _, _, second in held)
+            second = entry.second or _Word(frozenset(), 0, 0)
+            bits = sum(1 << distance for distance in distances if second.first <= distance <= second.last)
+            if bits:
+                held.append((number, entry.anchor, second.symbols, bits))
+        left, right = _Kinds(first for _, first, _, _ in held), _Kinds(last for _, _, last, _ in held if last)
         self._left, self._right = left.lookup(np), right.lookup(np)
         self._width = max(right.count, _SINGLE + 1)
         lists: dict[int, list[int]] = {}
-        for number, first, second in held:
-            heads = {left.of[one] for one in first}
-            tails = {right.of[one] for one in second} or {_SINGLE}
-            for head in heads:
-                for tail in tails:
-                    lists.setdefault(head * self._width + tail, []).append(number)
+        # At which distances a pair is met at all: a bit each, and small enough for a core's cache.
+        self._met = np.zeros(left.count * self._width, dtype=np.uint8)
+        for number, anchor, symbols, bits in held:
+            heads = {left.of[one] for one in anchor}
+            tails = {right.of[one] for one in symbols} or {_SINGLE}
+            pairs = [head * self._width + tail for head in heads for tail in tails]
+            self._met[pairs] |= np.uint8(bits)
+            for pair in pairs:
+                lists.setdefault(pair, []).append(number)
         # Entry lists of all pairs, one after the other; the table gives the number of each pair's list, 0 for none.
         self._table = np.zeros(left.count * self._width, dtype=np.int32)
         self._table[list(lists)] = np.arange(1, len(lists) + 1)
@@ -297,15 +313,15 @@ class _Pairs:
         np = self._np
         heads = self._left.take(rows)
         first = np.flatnonzero(heads != 0)
-        lines = heads.take(first).astype(np.int32) * self._width
+        lines = heads.take(first).astype(np.intp) * self._width
         tails = self._right.take(rows)
         for distance in self._distances:
             # The last words of a text have no other so far behind them.
             count = len(first) if not distance else int(first.searchsorted(len(rows) - distance))
             places = first[:count]
-            pairs = self._table.take(lines[:count] + (tails.take(places + distance) if distance else _SINGLE))
-            met = np.flatnonzero(pairs != 0)
-            places, pairs = places[met], pairs[met]
+            pairs = lines[:count] + (tails[distance:].take(places) if distance else _SINGLE)
+            met = np.flatnonzero(self._met.take(pairs) & np.uint8(1 << distance))
+            places, pairs = places[met], self._table.take(pairs[met])
             counts = self._counts[pairs]
             ends = np.cumsum(counts)
             within = np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - counts, counts)

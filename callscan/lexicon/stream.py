@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from operator import gt
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from callscan.lexicon.alphabet import BREAK, JOIN, OTHER, SEGMENT
 from callscan.lexicon.words import WordTable, normalised
@@ -86,8 +86,7 @@ def lay_out(transcripts: Sequence[Transcript]) -> Layout:
     return layout
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(NamedTuple):
     """Where a match is: times, quote, the first word's segment and its speaker."""
 
     start: float

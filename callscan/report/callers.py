@@ -95,14 +95,14 @@ def pseudonyms(ledger: pa.Table, key: bytes) -> pa.Table:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    columns: dict[str, list[str | None]] = {"uri": [], "caller": []}
+    schema = pa.schema([("uri", pa.string()), ("caller", pa.string())])
+    parts: list[pa.RecordBatch] = []
     for batch in ledger.select(["uri", "metadata"]).to_batches():
-        uris = batch.column("uri")
-        known = pc.map_lookup(batch.column("metadata"), "caller", "first").to_pylist()
-        numbers = pc.map_lookup(batch.column("metadata"), "caller_number", "first").to_pylist()
-        for index, (caller, number) in enumerate(zip(known, numbers, strict=True)):
-            caller = caller or (pseudonym(number, key) if number else None)
-            if caller:
-                columns["uri"].append(uris[index].as_py())
-                columns["caller"].append(caller)
-    return pa.table(columns, schema=pa.schema([("uri", pa.string()), ("caller", pa.string())]))
+        known = pc.fill_null(pc.map_lookup(batch.column("metadata"), "caller", "first"), "")
+        numbers = pc.fill_null(pc.map_lookup(batch.column("metadata"), "caller_number", "first"), "")
+        unnamed = pc.and_(pc.equal(known, ""), pc.not_equal(numbers, ""))
+        made = [pseudonym(number, key) for number in numbers.filter(unnamed).to_pylist()]
+        callers = pc.replace_with_mask(known.cast(pa.string()), unnamed, pa.array(made, pa.string()))
+        rows = pa.record_batch([batch.column("uri").cast(pa.string()), callers], schema=schema)
+        parts.append(rows.filter(pc.not_equal(callers, "")))
+    return pa.Table.from_batches(parts, schema=schema)

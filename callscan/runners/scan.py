@@ -100,7 +100,7 @@ def perform(
 
 def _sweep(archive: Archive) -> None:
     """Remove what killed writers left half written; nobody else writes while the lock is held."""
-    for folder in ("", "calls", "inventory", "report"):
+    for folder in ("", "calls", "inventory", "index", "report"):
         archive.store.sweep(folder)
 
 

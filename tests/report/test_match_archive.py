@@ -230,6 +230,20 @@ def test_times_that_are_no_whole_milliseconds_are_kept_as_they_are(tmp_path: Pat
     assert kept.spoken.probabilities[1:].tolist() == [word.probability for word in words]
 
 
+def test_each_call_is_matched_in_its_language(tmp_path: Path) -> None:
+    lexicon = Lexicon.load()
+    said = {"fr": "personne ne m'a rappelé", "en": "nobody called me back", "de": "personne ne m'a rappelé"}
+    records = []
+    for number, language in enumerate(["fr", "en", "en", "fr", "de", "fr", "en"]):
+        record = call(f"call-{number}", [("agent", "bonjour"), ("customer", said[language])])
+        assert record.transcript is not None
+        records.append(replace(record, transcript=replace(record.transcript, language=language)))
+    found, _ = matched(make_archive(tmp_path / "archive", records), lexicon, tmp_path / "scratch")
+    obvious = obvious_hits(records, lexicon)
+    assert len(obvious) >= len(records)
+    assert sorted(found, key=repr) == sorted(obvious, key=repr)
+
+
 def test_side_by_side_finds_the_same(tmp_path: Path) -> None:
     records = odd_calls(Lexicon.load(), 4)
     archive = make_archive(tmp_path / "archive", records, shard_size=5)
