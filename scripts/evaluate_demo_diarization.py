@@ -42,7 +42,6 @@ _CALLSCAN = [sys.executable, "-c", "from callscan.cli import main; main()"]
 
 def scan(recordings: Path, archive: Path, model: str, diarization: str) -> tuple[dict[str, CallRecord], Any]:
     """Run the ``callscan`` command; what it stored by call id, and the report."""
-    shutil.rmtree(archive, ignore_errors=True)
     options = ["--archive", str(archive), "--model", model, "--device", "cpu", "--diarization", diarization, "--json"]
     done = subprocess.run([*_CALLSCAN, "scan", str(recordings), *options], check=True, stdout=subprocess.PIPE)
     return {record.call_id: record for record in Archive(str(archive)).records()}, json.loads(done.stdout)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import random
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -48,8 +50,12 @@ def _voices(rng: random.Random) -> dict[str, Voice]:
 def make(folder: Path, count: int) -> list[Call]:
     """Write ``count`` calls into ``folder/stereo`` and ``folder/mono``: openings, then 40 to 90 s of both sides.
 
-    One line in ten begins before the last one ends, and after one in eight the other side throws in a word.
+    One line in ten begins before the last one ends, and after one in eight the other side throws in a word. Calls that
+    are there already are taken as they are.
     """
+    truth = folder / "truth.json"
+    if truth.exists():
+        return [_call(one) for one in json.loads(truth.read_text("utf-8"))]
     for name in ("stereo", "mono"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     calls = []
@@ -73,7 +79,13 @@ def make(folder: Path, count: int) -> list[Call]:
         encode(samples, Dialogue(name, f"{kind}-mono", 8000, "", 0, 0, ()), folder / "mono")
         turns = tuple(sorted(scene.turns, key=lambda turn: turn.start))
         calls.append(Call(name, samples.shape[1] / 16_000, turns))
+    truth.write_text(json.dumps([asdict(call) for call in calls], ensure_ascii=False), "utf-8")
     return calls
+
+
+def _call(row: dict[str, Any]) -> Call:
+    turns = tuple(Turn(**{**turn, "words": tuple(map(tuple, turn["words"]))}) for turn in row["turns"])
+    return Call(row["name"], row["seconds"], turns)
 
 
 def truth_words(call: Call) -> list[tuple[str, float, float, str]]:
