@@ -6,9 +6,11 @@ Their import takes seconds and stands in functions, so that a scan of stereo cal
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import sys
 import warnings
+from contextlib import redirect_stdout
 from functools import cached_property
 from importlib import import_module
 from importlib.metadata import version
@@ -62,7 +64,7 @@ class PyannoteDiariser:
 
         low, high = self._speakers or (None, None)
         waveform = torch.from_numpy(samples)[None]
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):  # its clustering prints where it stands
             warnings.simplefilter("ignore")  # of statistics over one frame, and of fewer voices than asked for
             found = pipeline(
                 {"waveform": waveform, "sample_rate": SAMPLE_RATE, "uri": "call"}, min_speakers=low, max_speakers=high
