@@ -92,7 +92,7 @@ def load(archive: Archive, shard: str, digest: str) -> Index | None:
 
 
 def save(archive: Archive, shard: str, digest: str, index: Index) -> None:
-    """Keep an index for the next time; a folder that takes no files is no reason to fail."""
+    """Keep an index for the next time; ArchiveError where the archive cannot be written."""
     spoken = index.spoken
     (starts, ends), second = _parts([spoken.starts, spoken.ends], _MILLISECONDS, np.int32)
     (probabilities,), certain = _parts([spoken.probabilities], _TEN_THOUSANDTHS, np.uint16)
@@ -135,10 +135,7 @@ def save(archive: Archive, shard: str, digest: str, index: Index) -> None:
             write_statistics=False,
             write_page_checksum=True,
         )
-        try:
-            archive.store.write(f"{FOLDER}/{shard}.{name}.parquet", sink.getvalue().to_pybytes())
-        except ArchiveError:
-            return
+        archive.store.write(f"{FOLDER}/{shard}.{name}.parquet", sink.getvalue().to_pybytes())
 
 
 def _read(archive: Archive, name: str, stamp: str) -> pa.Table:
