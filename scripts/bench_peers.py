@@ -8,7 +8,8 @@ callscan and faster-whisper run, in this environment. ``--openai-weights`` is th
 ``scripts/train_demo_model.py`` writes it into its work folder. All decode greedily and may use all cores. A system
 loads its model and hears one call before the clock starts; callscan's time includes hashing and the archive. Peers with
 batches are given the best of ``--batches``. The table gives medians, RTFx (seconds of audio for a second of work, each
-channel counts) and how much faster callscan is. What is slow may be run ``--once``.
+channel counts), how much faster callscan is, and the same in CPU time, which a busy machine changes less. What is slow
+may be run ``--once``.
 
 ``--shape`` takes a model of that shape with random weights (``scripts/random_model.py``) and lets every system write a
 fixed number of tokens a window, without fallbacks: it says what preparation and padding cost where the model is large.
@@ -251,19 +252,31 @@ TRIAL = 8
 """Calls on which a peer's best batch size is found."""
 
 
+def cpu_seconds() -> float:
+    """CPU time of this process, of its children that have ended and of those that live."""
+    found = sum(os.times()[:4])
+    ticks = os.sysconf("SC_CLK_TCK")
+    for listed in Path("/proc/self/task").glob("*/children"):
+        for child in listed.read_text().split():
+            fields = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()
+            found += (int(fields[11]) + int(fields[12])) / ticks
+    return found
+
+
 def one(system: str, files: list[Path], run: Run, repeats: int) -> dict[str, Any]:
     """Load a system, let it hear one call, run it ``repeats`` times; its seconds and its text."""
     work = SYSTEMS[system](run)
     work(files[:1])
     if system.startswith("bare"):
         work(files)  # prepares
-    seconds, texts = [], {}
+    seconds, spent, texts = [], [], {}
     with _busy(run.device) as busy:
         for _ in range(repeats):
-            began = time.perf_counter()
+            began, before = time.perf_counter(), cpu_seconds()
             texts = work(files)
             seconds.append(time.perf_counter() - began)
-    return {"seconds": seconds, "texts": texts, "busy": busy}
+            spent.append(cpu_seconds() - before)
+    return {"seconds": seconds, "cpu": spent, "texts": texts, "busy": busy}
 
 
 @contextmanager
@@ -354,17 +367,25 @@ def main() -> None:
             trials = {size: ask(system, files[:TRIAL], size, 1)["seconds"][0] for size in sizes} if sizes[1:] else {}
             batch = min(trials, key=trials.__getitem__, default=sizes[0])
         done = ask(system, files, batch, 1 if system in options.once else options.repeats)
-        median = statistics.median(done["seconds"])
+        median, spent = statistics.median(done["seconds"]), statistics.median(done["cpu"])
         wer = "" if options.shape or system.startswith("bare") else f"{error_rate(done['texts'], truth):.1%}"
         busy = f"{done['busy'][0]:.0%}" if done["busy"] else ""
         name = f"{system}, batch {batch}" if batch else system
-        rows.append((f"{name} (once)" if system in options.once else name, median, wer, busy))
-        print(f"{rows[-1][0]}: {[round(s, 1) for s in done['seconds']]} s, WER {wer}", file=sys.stderr, flush=True)
-    own = rows[0][1]
+        rows.append((f"{name} (once)" if system in options.once else name, median, spent, wer, busy))
+        print(
+            f"{rows[-1][0]}: {[round(s, 1) for s in done['seconds']]} s, CPU {spent:.1f} s, WER {wer}",
+            file=sys.stderr,
+            flush=True,
+        )
     print(f"{len(truth)} calls, {audio:.0f} channel-seconds, median of {options.repeats}, {CORES} cores\n")
-    print("| system | seconds | RTFx | WER | GPU busy | callscan is faster by |\n|---|---|---|---|---|---|")
-    for system, median, wer, busy in rows:
-        print(f"| {system} | {median:.1f} | {audio / median:.0f} | {wer} | {busy} | {median / own:.2f} |")
+    print(
+        "| system | seconds | RTFx | CPU s | RTFx a core | WER | GPU busy | callscan is faster by | with less CPU by |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|")
+    _, own, own_cpu, *_ = rows[0]
+    for system, median, spent, wer, busy in rows:
+        speed = f"{median:.1f} | {audio / median:.0f} | {spent:.1f} | {audio / spent:.0f}"
+        print(f"| {system} | {speed} | {wer} | {busy} | {median / own:.2f} | {spent / own_cpu:.2f} |")
 
 
 if __name__ == "__main__":

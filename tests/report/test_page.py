@@ -29,6 +29,16 @@ FLAGS = [
 ]
 HOSTILE = "</script><script>window.hurt=1</script><img src=x onerror=window.hurt=1> =cmd()|' /C calc'!A0 \u2028 {{7*7}}"
 
+COST = {
+    "audio_s": 600.0,
+    "wall_s": 4.0,
+    "stages": {"encode": 2.5, "vad": 1.5, "of_tomorrow": 0.5},
+    "windows": 42,
+    "places": 50,
+    "frames": 1000,
+    "padding": 170,
+}
+
 needs_browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
 
 
@@ -54,7 +64,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         records.append(replace(record, uri=str(path)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CALLSCAN_CALLER_KEY", "00112233445566778899aabbccddeeff")
-        count(make_archive(root / "archive", records), PhraseLexicon(), by=("produit",))
+        archive = make_archive(root / "archive", records)
+        archive.commit("900000-000000", [], fingerprint="", cost=lambda: COST)
+        count(archive, PhraseLexicon(), by=("produit",))
     return root / "archive" / "report"
 
 
@@ -90,6 +102,21 @@ def until(page: Any, condition: str) -> None:
             return
         page.wait_for_timeout(50)
     raise AssertionError(f"never came true: {condition}")
+
+
+@needs_browser
+def test_what_listening_took(browser: Any, folder: Path) -> None:
+    visit = Visit(browser, folder / "report.html")
+    text = re.sub(r"\s%", "%", visit.page.locator("#cost").inner_text())
+    for shown in ("150\ntimes real time", "42\nwindows decoded", "17%\npadding", "84%\n"):
+        assert shown in text
+    rows = visit.page.locator("#cost tr").all_inner_texts()
+    assert [row.split("\t") for row in rows] == [
+        ["encoder", "2.5 s"],
+        ["finding speech", "1.5 s"],
+        ["of_tomorrow", "0.5 s"],
+    ]
+    assert visit.trouble == []
 
 
 @needs_browser
