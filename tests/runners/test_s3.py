@@ -74,11 +74,11 @@ def test_report_rescan_and_export_of_an_archive_in_s3(bucket: str, settings: Set
     scan(f"{bucket}/recordings", archive=archive, settings=settings, engine=FakeEngine)
     command = CliRunner()
     shown = command.invoke(app, ["report", archive, "--json"])
+    assert json.loads(shown.stdout) == json.loads(Archive(archive).store.read("report/report.json"))
     counted = command.invoke(app, ["rescan", archive, "--json"])
+    assert json.loads(counted.stdout) == json.loads(Archive(archive).store.read("report/report.json"))
+    assert json.loads(counted.stdout)["coverage"] == json.loads(shown.stdout)["coverage"]
     assert (shown.exit_code, counted.exit_code) == (0, 0)
-    stored = json.loads(Archive(archive).store.read("report/report.json"))
-    assert json.loads(shown.stdout)["issues"] == stored["issues"]
-    assert stored["coverage"]["scanned"] == 6
     assert command.invoke(app, ["export", archive, "--format", "vtt", "--out", str(tmp_path / "vtt")]).exit_code == 0
     assert len(list((tmp_path / "vtt").iterdir())) == 6
 
