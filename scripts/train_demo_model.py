@@ -31,6 +31,16 @@ STAGES = (
     Stage("pairs", 3000, lengths=(8,), audio=112, single=False, rate=3e-3, silent=0.05, ctc=0.5),
     Stage("calls", 2600, lengths=(5, 10, 15, 10, 15, 30), audio=120, single=False, rate=1.6e-3, silent=0.1, ctc=0.3),
     Stage("voices", 5000, lengths=(5, 10, 10, 5, 10, 30), audio=120, single=False, rate=1.6e-3, silent=0.08, ctc=0.3),
+    Stage(
+        "lengths",
+        900,
+        lengths=(2, 4, 3, 10, 5, 2, 6, 3, 8, 30),
+        audio=120,
+        single=False,
+        rate=9e-4,
+        silent=0.08,
+        ctc=0.3,
+    ),
 )
 WARMUP = 100
 UTTERANCES, TEST_UTTERANCES = 32_000, 2_000

@@ -45,7 +45,7 @@ def test_window_time_leads_back_into_the_piece_that_was_heard(
 
 
 def test_times_within_a_piece_are_shifted_by_where_it_lies() -> None:
-    (window,) = pack(0, [Span(10.0, 14.0), Span(60.0, 63.0)], ALIKE)
+    (window,) = pack(0, [Span(10.0, 14.0), Span(60.0, 63.0)], FULL)
     assert window.call_time(1.0, 2.0) == Span(11.0, 12.0)
     assert window.call_time(4.5, 5.0) == Span(60.5, 61.0)
     # A word that straddles the cut belongs to the piece its middle lies in, and ends there.
@@ -58,3 +58,19 @@ def test_a_model_of_short_windows_pads_less() -> None:
     assert [window.padded for window in full] == [WHISPER_LENGTH, WHISPER_LENGTH]
     assert sum(window.padded for window in alike) <= 45
     assert all(a.pieces[-1].end <= b.pieces[0].start for a, b in pairwise(alike))
+
+
+@given(spans())
+def test_one_length_is_filled_into_as_few_windows_as_can_be(found: list[Span]) -> None:
+    fewest, room = 0, 0.0
+    for span in found:
+        if span.duration > room:
+            fewest, room = fewest + 1, WHISPER_LENGTH
+        room -= span.duration
+    assert len(pack(0, found, FULL)) == fewest
+
+
+def test_spans_share_a_window_only_where_it_spares_the_encoder_much() -> None:
+    found = [Span(0.0, 1.9), Span(5.0, 6.9), Span(9.0, 9.4), Span(11.0, 11.5)]
+    assert [len(window.pieces) for window in pack(0, found, (2.0, 4.0))] == [1, 1, 2]
+    assert [len(window.pieces) for window in pack(0, found, FULL)] == [4]
