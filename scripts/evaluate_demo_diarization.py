@@ -130,7 +130,7 @@ def main() -> None:
         knowing = [replace(s, speaker=t.speaker) for t, s in zip(call.turns, segments, strict=True)]  # type: ignore[arg-type]
         knew = named(segments, transcript.turns, "fr", {})
         right_knowing += roles_right(call, knew.turns)
-        given = [(w.text, w.start, s.speaker) for s in knew.segments for w in s.words]
+        given: list[tuple[str, float, str]] = [(w.text, w.start, s.speaker) for s in knew.segments for w in s.words]
         words_knowing.append(agreeing(truth_words(call), given))
         same_words = counted(lexicon, knew.segments) == counted(lexicon, knowing)
         true_words += same_words

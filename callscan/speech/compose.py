@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from callscan.records import Segment, Span, Word
 from callscan.speech import gates
-from callscan.speech.vad import PADDING
 from callscan.speech.whisper import Heard
 from callscan.speech.windows import Window
 
-_OMITTED = 1.0  # a span of so many seconds without a word is heard again on its own
+_OMITTED = 1.0  # so many seconds of speech without a word are heard again on their own
+_AGREE = 0.3  # a word lies within its segment's timestamps, give or take so many seconds
 
 Spans = Sequence[Sequence[Span]]
 """Speech spans by channel."""
@@ -30,7 +30,9 @@ def segments_of(window: Window, heard: Heard, step: int, spans: Sequence[Span], 
     for part, text, spoken in zip(heard.parts, heard.texts, heard.words, strict=True):
         words: list[Word] = []
         for word in spoken:
-            time = _within(window.call_time(word.start, word.end), spans)
+            first = min(max(word.start, part.start - _AGREE), part.end)
+            last = min(max(word.end, first), part.end + _AGREE)
+            time = _within(window.call_time(first, last), spans)
             start = max(time.start, words[-1].end if words else 0.0)
             words.append(
                 Word(word.text.strip(), round(start, 3), round(max(start, time.end), 3), round(word.probability, 4))
@@ -66,9 +68,23 @@ def omitted(spans: Spans, segments: Sequence[Segment]) -> list[tuple[int, Span]]
     ]
 
 
+def unfinished(window: Window, heard: Heard, spans: Sequence[Span]) -> list[tuple[Span, Span]]:
+    """Speech in a window behind the last timestamp, where the recogniser stopped too early: span and stretch."""
+    reached = heard.parts[-1].end if heard.parts else window.seconds  # a window without any text is omitted speech
+    found, at = [], 0.0
+    for piece in window.pieces:
+        rest = piece.start + max(0.0, reached - at)
+        at += piece.duration
+        for span in spans:
+            start, end = max(span.start, rest), min(span.end, piece.end)
+            if end - start >= _OMITTED:
+                found.append((span, Span(start, end)))
+    return found
+
+
 def replaced(segments: Sequence[Segment], channel: int, span: Span, found: Sequence[Segment]) -> list[Segment]:
-    """The segments with what was ``found`` in a span heard alone: it takes the place of a loop or a phantom there."""
-    kept = [s for s in segments if s.channel != channel or not span.start - PADDING <= s.start < span.end]
+    """The segments with what was ``found`` in speech heard alone: it takes the place of a loop or a phantom there."""
+    kept = [s for s in segments if s.channel != channel or not span.start <= s.start < span.end]
     return [*kept, *found]
 
 

@@ -82,13 +82,19 @@ class WhisperEngine:
     # -- what the pipeline does between
 
     def again(self, call: Call) -> list[Item]:
-        """The spans of a call, all of whose windows were heard, that no word touches: each as a window of its own."""
+        """The speech of a call, all of whose windows were heard, that has no text: each stretch as its own window."""
         call.segments = [segment for item in call.items for segment in item.segments()]
         call.omitted = compose.omitted(call.spans, call.segments)
+        untouched = set(call.omitted)
+        for item in call.items:
+            channel = item.window.channel
+            for span, rest in item.unfinished():
+                if (channel, span) not in untouched:
+                    call.omitted.append((channel, rest))
         call.items = [
             Item(call, window)
-            for channel, span in call.omitted
-            for window in pack(channel, padded([span], call.audio.duration), self.model.lengths)
+            for channel, stretch in call.omitted
+            for window in pack(channel, padded([stretch], call.audio.duration), self.model.lengths)
         ]
         return call.items
 
@@ -99,7 +105,7 @@ class WhisperEngine:
             found = item.segments()
             if found:
                 segments = compose.replaced(segments, channel, span, found)
-            elif item.silent:
+            elif item.silent and span in spans[channel]:
                 spans[channel].remove(span)  # the recogniser, too, hears nobody speak
         return CallSpeech(
             key=call.audio.key,

@@ -34,7 +34,7 @@ _AHEAD = 3
 class Call:
     """A call in hand. ``items`` are the windows that are being heard, ``waiting`` how many of them still are.
 
-    ``omitted`` is set once all its windows were heard: spans without a word, which are heard again, alone.
+    ``omitted`` is set once all its windows were heard: speech without a word, which is heard again, alone.
     """
 
     audio: CallAudio
@@ -72,6 +72,12 @@ class Item:
     def silent(self) -> bool:
         """Whether nobody was heard."""
         return self.heard is not None and compose.silent(self.heard[0])
+
+    def unfinished(self) -> list[tuple[Span, Span]]:
+        """Speech that the recogniser stopped before: its span and the stretch without text, in call time."""
+        if self.heard is None or self.silent:
+            return []
+        return compose.unfinished(self.window, self.heard[0], self.call.spans[self.window.channel])
 
     def segments(self) -> list[Segment]:
         """What was heard, in call time."""

@@ -15,6 +15,7 @@ from callscan.speech.engine import WhisperEngine
 from callscan.speech.meter import Meter
 from callscan.speech.pipeline import Item
 from callscan.speech.tokens import TimedTokens, TimedWord
+from callscan.speech.vad import PADDING
 from callscan.speech.whisper import LADDER, Effort, Features, Heard
 from callscan.speech.windows import Window, pack
 
@@ -25,15 +26,20 @@ def text_of(word: str, seconds: float, logprob: float = -0.1) -> Heard:
 
 
 class MadeUpModel:
-    """Hears in each window the number that its samples are: 7 becomes "w7". Guesses at ``doubtful`` ones at first."""
+    """Hears in each window the number that its samples are: 7 becomes "w7".
+
+    Guesses at ``doubtful`` ones at first, hears nothing in ``deaf`` ones, stops after 1.5 s of ``hasty`` ones.
+    """
 
     device, digest = "cpu", "made up"
     lengths = (5.0, 10.0)
 
-    def __init__(self, *, workers: int = 2, doubtful: Iterable[int] = (), deaf: Iterable[int] = ()) -> None:
+    def __init__(
+        self, *, workers: int = 2, doubtful: Iterable[int] = (), deaf: Iterable[int] = (), hasty: Iterable[int] = ()
+    ) -> None:
         self.workers, self.preparing = workers, 2
         self.meter = Meter()
-        self.doubtful, self.deaf = set(doubtful), set(deaf)
+        self.doubtful, self.deaf, self.hasty = set(doubtful), set(deaf), set(hasty)
         self.batches: list[tuple[int, list[int], list[str]]] = []
         self._lock = Lock()
 
@@ -52,7 +58,11 @@ class MadeUpModel:
         with self._lock:
             self.batches.append((step, numbers, [language for _, language, _ in windows]))
         return [
-            text_of("" if n in self.deaf else f"w{n}", seconds, -2.0 if n in self.doubtful and not step else -0.1)
+            text_of(
+                "" if n in self.deaf else f"w{n}",
+                1.5 if n in self.hasty else seconds,
+                -2.0 if n in self.doubtful and not step else -0.1,
+            )
             for n, (_, _, seconds) in zip(numbers, windows, strict=True)
         ]
 
@@ -103,6 +113,16 @@ def test_what_nothing_was_heard_in_is_heard_once_more_alone_and_then_is_no_speec
     assert (heard.count(11), heard.count(12), heard.count(13)) == (1, 2, 1)
     assert speech.spans == ((Span(0.0, 4.0), Span(20.0, 24.0)),)
     assert speech.coverage == 1.0
+
+
+def test_speech_behind_the_last_timestamp_is_heard_again_alone() -> None:
+    model = MadeUpModel(hasty=[12])
+    (speech,) = Searched(model, batch=4).transcribe([call(11, 3)])  # type: ignore[arg-type]
+    heard = [n for _, numbers, _ in model.batches for n in numbers]
+    assert (heard.count(11), heard.count(12), heard.count(13)) == (1, 2, 1)
+    assert texts(speech) == ["w11", "w12", "w12", "w13"]
+    assert [s.start for s in speech.segments] == [0.0, 10.0, 10.0 + 1.5 - PADDING, 20.0]
+    assert speech.spans == ((Span(0.0, 4.0), Span(10.0, 14.0), Span(20.0, 24.0)),)
 
 
 def test_a_call_without_a_language_is_told_by_its_first_window() -> None:
