@@ -105,7 +105,12 @@ def test_interrupted_is_130_and_nothing_half_done_stays(
     archive = tmp_path / "archive"
     arguments = ["scan", recordings, "--archive", archive, "--keywords", keywords, "--config", toml]
     process = subprocess.Popen(
-        [sys.executable, "-c", SLOW, *map(str, arguments)], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", SLOW, *map(str, arguments)],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        # What runs in the background of a script has SIGINT ignored, and hands that on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stderr is not None
     for line in process.stderr:
