@@ -78,7 +78,7 @@ class Stage:
     among: int = 0
 
 
-SEGMENTATION = Stage("segmentation", 1050, 16, models.SECONDS, 3e-3)
+SEGMENTATION = Stage("segmentation", 2500, 16, models.SECONDS, 3e-3)
 EMBEDDING = Stage("embedding", 350, 32, 5.0, 2e-3, among=14)
 
 Batch = tuple[NDArray[np.float32], list[windows.Window]]
