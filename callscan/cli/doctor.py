@@ -166,14 +166,14 @@ def _decoder() -> Check:
 def _accelerator() -> list[Check]:
     """CUDA devices, and the library that CTranslate2 opens on them at run time."""
     try:
-        import ctranslate2
+        from callscan.speech.whisper import cuda_devices
     except ImportError as error:
         return [
             Check(
                 "cuda", "missing", f"ctranslate2 cannot be loaded: {error}", "pip install --force-reinstall ctranslate2"
             )
         ]
-    count = ctranslate2.get_cuda_device_count()
+    count = cuda_devices()
     if not count:
         present = Path("/proc/driver/nvidia/version").exists()
         detail = (

@@ -19,7 +19,7 @@ from callscan.speech.meter import Meter
 from callscan.speech.models import resolve
 from callscan.speech.pipeline import Call, Item, Pipeline
 from callscan.speech.vad import padded, spans_of, speech_probabilities
-from callscan.speech.whisper import LADDER, Features, Heard, Whisper, has_cuda
+from callscan.speech.whisper import LADDER, Features, Heard, Whisper, cuda_devices
 from callscan.speech.windows import Window, pack
 
 VERSION = 1
@@ -127,5 +127,5 @@ def load(options: Speech) -> WhisperEngine:
     """The engine that the settings ask for; a model whose name is known and that is not here is fetched."""
     device = options.device
     if device == "auto":
-        device = "cuda" if has_cuda() else "cpu"
+        device = "cuda" if cuda_devices() else "cpu"
     return WhisperEngine(Whisper(resolve(options.model, device), device=device, threads=options.threads))

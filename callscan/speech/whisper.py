@@ -251,9 +251,9 @@ def _shrinking(work: Callable[[Any], list[_T]], items: list[Any]) -> list[_T]:
     return _shrinking(work, items[:middle]) + _shrinking(work, items[middle:])
 
 
-def has_cuda() -> bool:
-    """Whether there is a CUDA device that CTranslate2 can use."""
-    return bool(ctranslate2.get_cuda_device_count())
+def cuda_devices() -> int:
+    """How many CUDA devices there are that CTranslate2 can use."""
+    return int(ctranslate2.get_cuda_device_count())
 
 
 def _load_cublas() -> None:
