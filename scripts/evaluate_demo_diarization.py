@@ -26,7 +26,7 @@ from callscan.diarization.pyannote import libraries
 from callscan.diarization.speakers import named
 from callscan.lexicon import Lexicon
 from callscan.records import CallRecord, Segment, Transcript, Turn, Word
-from demo.diarization_calls import Call, agreeing, make, truth_words
+from demo.diarization_calls import HELD_OUT, Call, agreeing, make, truth_words
 
 libraries()  # pyannote's packages without telemetry, whoever imports them next
 
@@ -100,8 +100,9 @@ def main() -> None:
     parser.add_argument("--model", default="demo", help="recogniser, as callscan scan takes it")
     parser.add_argument("--diarization", default="demo", help="pipeline, as callscan scan takes it")
     parser.add_argument("--card", action="store_true", help="write the figures into the model card")
+    parser.add_argument("--seed", default=HELD_OUT, help="draws the calls; any other than the default for development")
     options = parser.parse_args()
-    calls = make(options.work, CALLS)
+    calls = make(options.work, CALLS, options.seed)
     stereo, _ = scan(options.work / "stereo", options.work / "stereo.archive", options.model, "off")
     mono, report = scan(options.work / "mono", options.work / "mono.archive", options.model, options.diarization)
     rttm = options.work / "rttm"

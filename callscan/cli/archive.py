@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from callscan.archive import Archive
     from callscan.records import CallRecord
 
 _ARCHIVE = typer.Argument(metavar="DIR", help="Folder or URL of the archive.")
@@ -80,16 +83,18 @@ def show(
     call: Annotated[str, typer.Argument(metavar="CALL", help="Call id, path, or the first digits of the key.")],
     format: Annotated[Format, typer.Option(help="text or json")] = Format.text,  # noqa: A002 - the option's name
 ) -> None:
-    """Print one call: what became of it, and who said what when."""
+    """Print one call: what became of it, how both sides talked to each other, and who said what when."""
     from callscan.archive import Archive
 
-    for number, record in enumerate(Archive(archive).find(call)):
+    store = Archive(archive)
+    for number, record in enumerate(store.find(call)):
+        interaction = _interaction(store, record.uri)
         if format is Format.json:
-            _print_json(_plain(record))
+            _print_json({**_plain(record), "interaction": interaction or None})
         else:
             if number:
                 print()
-            _print_call(record)
+            _print_call(record, interaction)
 
 
 def _plain(record: CallRecord) -> dict[str, Any]:
@@ -98,7 +103,18 @@ def _plain(record: CallRecord) -> dict[str, Any]:
     return {**asdict(replace(record, metadata={})), "metadata": dict(record.metadata)}
 
 
-def _print_call(record: CallRecord) -> None:
+def _interaction(archive: Archive, uri: str) -> dict[str, float | None]:
+    """The call's interaction measures from the last count; empty where there was none or it does not have the call."""
+    from callscan.report.measures import of_call
+    from callscan.rescan import FOLDER
+
+    try:
+        return of_call(archive.store.read(f"{FOLDER}/calls.parquet"), uri)
+    except FileNotFoundError:
+        return {}
+
+
+def _print_call(record: CallRecord, interaction: dict[str, float | None]) -> None:
     print(f"{record.call_id}  {record.status}" + (f" ({record.reason}) {record.detail}" if record.reason else ""))
     print(record.uri)
     if record.key:
@@ -111,9 +127,21 @@ def _print_call(record: CallRecord) -> None:
         print(f"{name}: {value}")
     for note in record.notes:
         print(f"note: {note}")
+    for name, shown in _shown(interaction):
+        print(f"{name}: {shown}")
     for segment in record.transcript.segments if record.transcript is not None else ():
         flags = f"  [{', '.join(segment.flags)}]" if segment.flags else ""
         print(f"{_clock(segment.start)}  {segment.speaker:<8}  {segment.text.strip()}{flags}")
+
+
+def _shown(interaction: dict[str, float | None]) -> Iterator[tuple[str, str]]:
+    """Name and value in words of every measure that could be taken; the length is told with the audio."""
+    from callscan.report.measures import MEASURES
+
+    form = {"share": "{:.0%}", "seconds": "{:.1f} s", "words_per_minute": "{:.0f}", "count": "{:.0f}"}
+    for name, unit, _ in MEASURES:
+        if name != "duration" and (value := interaction.get(name)) is not None:
+            yield name.replace("_", " "), form[unit].format(value)
 
 
 def _clock(seconds: float) -> str:

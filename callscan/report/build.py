@@ -12,27 +12,11 @@ from callscan.report.alerts import alerts
 from callscan.report.contacts import DAYS, repeat_contact
 from callscan.report.contract import SCHEMA_VERSION, Cost, Cut, LexiconInfo, Measure, Metadata, Report, Speakers, Work
 from callscan.report.html import page
+from callscan.report.measures import MEASURES
 from callscan.report.operations import operations
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
-
-_SIDES_KNOWN = "speakers IN ('channels', 'diarised')"
-
-MEASURES: tuple[tuple[str, str, str], ...] = (
-    ("talk_share_customer", "share", "talk_customer / nullif(talk_customer + talk_agent, 0)"),
-    ("talk_share_agent", "share", "talk_agent / nullif(talk_customer + talk_agent, 0)"),
-    ("silence_share", "share", "silence / nullif(duration, 0)"),
-    ("longest_silence", "seconds", "longest_silence"),
-    ("overtalk_share", "share", "overtalk / nullif(speech, 0)"),
-    ("duration", "seconds", "duration"),
-    ("interruptions_customer", "count", f"CASE WHEN {_SIDES_KNOWN} THEN interruptions_customer END"),
-    ("interruptions_agent", "count", f"CASE WHEN {_SIDES_KNOWN} THEN interruptions_agent END"),
-    ("hold", "seconds", "hold"),
-    ("words_per_minute_customer", "words_per_minute", "words_customer * 60 / nullif(talk_customer, 0)"),
-    ("words_per_minute_agent", "words_per_minute", "words_agent * 60 / nullif(talk_agent, 0)"),
-)
-"""Interaction measures: name, unit, SQL over one call. Shares of talk are of the two sides' talk together."""
 
 
 def build(

@@ -17,6 +17,9 @@ from make_demo_calls import Dialogue, encode
 FORMATS = ("mulaw", "gsm", "mp3", "opus", "adpcm", "pcm")
 """What the mono recordings are written in, in turn, at 8 kHz; their stereo twins are µ-law WAV."""
 
+HELD_OUT = "diarization"
+"""Seed of the calls that nothing may be chosen by: development draws its own."""
+
 _SIDES = {"a": "agent", "c": "customer"}
 
 
@@ -47,11 +50,11 @@ def _voices(rng: random.Random) -> dict[str, Voice]:
     return {"agent": agent, "customer": customer}
 
 
-def make(folder: Path, count: int) -> list[Call]:
+def make(folder: Path, count: int, seed: str = HELD_OUT) -> list[Call]:
     """Write ``count`` calls into ``folder/stereo`` and ``folder/mono``: openings, then 40 to 90 s of both sides.
 
-    One line in ten begins before the last one ends, and after one in eight the other side throws in a word. Calls that
-    are there already are taken as they are.
+    One line in ten begins before the last one ends, and after one in eight the other side throws in a word. ``seed``
+    draws everything. Calls that are there already are taken as they are.
     """
     truth = folder / "truth.json"
     if truth.exists():
@@ -60,7 +63,7 @@ def make(folder: Path, count: int) -> list[Call]:
         (folder / name).mkdir(parents=True, exist_ok=True)
     calls = []
     for number in range(count):
-        rng = random.Random(f"diarization/{number}")
+        rng = random.Random(f"{seed}/{number}")
         scene, until, cast = Scene(), rng.uniform(40, 90), _voices(rng)
         for side in ("agent", "customer"):
             scene.speak(side, _sentence(side, rng, opening=True), cast[side], gap=gap(rng))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,10 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 from report_world import PhraseLexicon, call, make_archive
 from rich.console import Console
+from typer.testing import CliRunner
 
+from callscan.cli import app
 from callscan.cli.report import show
 from callscan.records import CallRecord, Turn
 from callscan.report.exports.nist import rttm
+from callscan.report.measures import MEASURES
 from callscan.rescan import count
 
 LINES = (("agent", "bonjour"), ("customer", "bonjour"))
@@ -61,3 +65,28 @@ def test_rttm_names_voices_by_role_and_by_label_where_a_role_does_not_tell_them_
     assert names("agent", "customer") == ["agent", "customer"]
     assert names("unknown", "unknown") == ["S0", "S1"]
     assert names("agent", "customer", "agent") == ["S0", "customer", "S2"]
+
+
+def test_show_tells_how_the_sides_of_a_call_talked_to_each_other(tmp_path: Path) -> None:
+    def shown(name: str, *options: str) -> str:
+        return CliRunner().invoke(app, ["show", archive.url, name, *options]).stdout
+
+    named = tuple(replace(turn, speaker=who) for turn, who in zip(TURNS, ("agent", "customer"), strict=True))
+    archive = make_archive(tmp_path / "archive", [mono("named", named), mono("unnamed", TURNS)])
+    assert json.loads(shown("named", "--format", "json"))["interaction"] is None
+    assert "talk share" not in shown("named")
+
+    report = count(archive, PhraseLexicon())
+    (of_one, of_other) = (json.loads(shown(n, "--format", "json"))["interaction"] for n in ("named", "unnamed"))
+    assert list(of_one) == sorted(name for name, _, _ in MEASURES)
+    assert (of_one["talk_share_agent"], of_one["talk_share_customer"]) == (0.4444, 0.5556)
+    assert of_one["interruptions_customer"] == 1
+    assert (of_other["talk_share_agent"], of_other["interruptions_agent"]) == (None, None)
+    for measure in report.interaction:
+        values = [one[measure.name] for one in (of_one, of_other) if one[measure.name] is not None]
+        assert measure.calls == len(values)
+        assert measure.mean == (pytest.approx(sum(values) / len(values), abs=2e-4) if values else None)
+    lines = shown("named").splitlines()
+    assert "talk share agent: 44%" in lines
+    assert "interruptions customer: 1" in lines
+    assert not [line for line in shown("unnamed").splitlines() if line.startswith("talk share")]
