@@ -4,12 +4,15 @@
     python scripts/bench_workers.py --inventory 1000000          driver memory and seconds to plan
 
 Workers are timed from the plan to the last shard: starting Ray and loading the model is told apart. Medians of
-``--repeat`` runs, the two kinds in turn. Meaningful on a machine that does nothing else, with a core for each worker.
+``--repeat`` runs, the kinds in turn. One worker is timed twice: with the whole machine to itself, where its decoders
+and its preparation run beside its one thread, and with the whole run held to one core, as a scheduler with cgroups
+would hold it. Meaningful on a machine that does nothing else, with a core for each worker.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import statistics
 import sys
@@ -50,15 +53,17 @@ class Stopwatch(Progress):
 
 
 def bench_workers(calls: int, seconds: float, model: str, recordings: str, repeat: int) -> None:
-    """Print seconds of work of one and of two Ray workers, and their ratio."""
+    """Print seconds of work of one and of two Ray workers, and their ratios."""
+    everywhere = os.sched_getaffinity(0)
+    kinds = {"1 worker on one core": (1, {min(everywhere)}), "1 worker": (1, everywhere), "2 workers": (2, everywhere)}
     with tempfile.TemporaryDirectory(prefix="callscan-bench-") as folder:
         work = Path(folder)
         make_lexicon(work / "lexicon" / "fr")
         if not recordings:
             make_recordings(work / "recordings", calls=calls, seconds=seconds)
-        times: dict[int, list[float]] = {1: [], 2: []}
+        times: dict[str, list[float]] = {kind: [] for kind in kinds}
         for turn in range(repeat):
-            for workers, taken in times.items():
+            for kind, (workers, cores) in kinds.items():
                 settings = Settings().override(
                     speech={"model": model, "threads": 1, "device": "cpu"},
                     calls={"settle": 0.0},
@@ -69,15 +74,18 @@ def bench_workers(calls: int, seconds: float, model: str, recordings: str, repea
                 engine = fake_engine if model == "fake" else partial(load_engine, settings)
                 watch = Stopwatch()
                 source = recordings or str(work / "recordings")
-                perform([source], str(work / f"archive-{workers}-{turn}"), settings, engine, watch)
-                taken.append(watch.end - watch.start)
+                os.sched_setaffinity(0, cores)  # Ray's processes inherit it
+                perform([source], str(work / f"archive-{kind}-{turn}"), settings, engine, watch)
+                os.sched_setaffinity(0, everywhere)
+                times[kind].append(watch.end - watch.start)
                 print(
-                    f"{workers} workers: {taken[-1]:.1f} s for {watch.audio:.0f} s of audio"
+                    f"{kind}: {times[kind][-1]:.1f} s for {watch.audio:.0f} s of audio"
                     f" ({watch.start - watch.began:.1f} s to start)",
                     flush=True,
                 )
-        one, two = (statistics.median(taken) for taken in times.values())
-        print(f"median 1 worker {one:.1f} s, 2 workers {two:.1f} s, ratio {one / two:.2f}")
+        medians = {kind: statistics.median(taken) for kind, taken in times.items()}
+        for kind, median in medians.items():
+            print(f"{kind}: median {median:.1f} s, 2 workers are {median / medians['2 workers']:.2f} times as fast")
 
 
 def simulated(count: int) -> Iterator[Recording]:
