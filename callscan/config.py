@@ -28,6 +28,8 @@ class Speech:
     device: Device = "auto"
     language: str = "fr"
     """ISO 639-1 code of what is spoken, or ``auto`` to detect it for each call."""
+    beam_size: int = 5
+    """Texts that the decoder pursues at once, as in faster-whisper; 1 takes the likeliest token each time."""
     threads: int = 0
     """CPU threads of the model in one worker, 0 for as many as the worker has cores."""
 
@@ -38,6 +40,7 @@ class Speech:
             "language",
             f"must be a language code such as 'fr', or 'auto', not {self.language!r}",
         )
+        _check(self.beam_size >= 1, "beam_size", "must be at least 1")
         _check(self.threads >= 0, "threads", "must not be negative")
 
 

@@ -82,15 +82,17 @@ def make_calls(folder: Path, count: int) -> None:
 
 def callscan_engine(run: Run) -> Any:
     """callscan's engine; with random weights it writes a fixed number of tokens and takes the first text."""
-    from callscan.speech import compose, pipeline, whisper
+    from callscan.speech import compose, whisper
     from callscan.speech.engine import WhisperEngine
 
     if run.fixed:
         vars(whisper)["_MAX_TOKENS"] = 3 + TOKENS  # the prompt counts
-        vars(pipeline)["LADDER"] = whisper.LADDER[:1]
         vars(compose)["omitted"] = lambda spans, segments: []  # one word leaves most of the speech without any
     model = whisper.Whisper(Path(run.model), device=run.device, compute_type=run.compute_type, threads=CORES)
-    return WhisperEngine(model, batch=run.batch)
+    engine = WhisperEngine(model, beam_size=1, batch=run.batch)
+    if run.fixed:
+        engine.efforts = engine.efforts[:1]
+    return engine
 
 
 def run_callscan(run: Run) -> Work:

@@ -19,7 +19,7 @@ from callscan.speech.meter import Meter
 from callscan.speech.models import resolve
 from callscan.speech.pipeline import Call, Item, Pipeline
 from callscan.speech.vad import padded, spans_of, speech_probabilities
-from callscan.speech.whisper import LADDER, Features, Heard, Whisper, cuda_devices
+from callscan.speech.whisper import Features, Heard, Whisper, cuda_devices, efforts
 from callscan.speech.windows import Window, pack
 
 VERSION = 1
@@ -30,17 +30,19 @@ _BATCH = {"cpu": 16, "cuda": 32}
 class WhisperEngine:
     """A :class:`~callscan.speech.api.SpeechEngine` on a loaded :class:`~callscan.speech.whisper.Whisper`.
 
-    ``batch`` is how many windows are decoded together, 0 for what suits the device.
+    ``beam_size`` is how wide a window is first searched, ``batch`` how many windows are decoded together, 0 for what
+    suits the device.
     """
 
-    def __init__(self, model: Whisper, *, batch: int = 0) -> None:
+    def __init__(self, model: Whisper, *, beam_size: int = 5, batch: int = 0) -> None:
         self.model = model
+        self.efforts = efforts(beam_size)
         self.batch = batch or _BATCH[model.device]
 
     @property
     def fingerprint(self) -> str:
         """Hex digest of the model and of this engine's version; the batch size changes no text."""
-        return hashlib.sha256(f"{VERSION} {self.model.digest}".encode()).hexdigest()
+        return hashlib.sha256(f"{VERSION} {self.efforts} {self.model.digest}".encode()).hexdigest()
 
     @property
     def meter(self) -> Meter:
@@ -73,7 +75,7 @@ class WhisperEngine:
         frames = sum(mel.shape[1] for mel, _, _ in given)
         sound = sum(round(100 * seconds) for _, _, seconds in given)
         self.meter.count(windows=len(given), places=self.batch, frames=frames, padding=frames - sound)
-        return self.model.hear(given, LADDER[group[0].step])
+        return self.model.hear(given, self.efforts[group[0].step])
 
     def languages(self, group: Sequence[Item]) -> list[tuple[str, float]]:
         """The language of each window."""
@@ -128,4 +130,5 @@ def load(options: Speech) -> WhisperEngine:
     device = options.device
     if device == "auto":
         device = "cuda" if cuda_devices() else "cpu"
-    return WhisperEngine(Whisper(resolve(options.model, device), device=device, threads=options.threads))
+    model = Whisper(resolve(options.model, device), device=device, threads=options.threads)
+    return WhisperEngine(model, beam_size=options.beam_size)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 from callscan.records import Segment, Span
 from callscan.speech import compose, gates
 from callscan.speech.api import CallAudio, CallSpeech
-from callscan.speech.whisper import LADDER, Features, Heard
+from callscan.speech.whisper import Features, Heard
 from callscan.speech.windows import Window
 
 if TYPE_CHECKING:
@@ -58,12 +58,12 @@ class Item:
     step: int = 0
     heard: tuple[Heard, int] | None = None
 
-    def take(self, heard: Heard) -> bool:
-        """Take what was heard at this step; whether that will do. If not, the next step is due."""
+    def take(self, heard: Heard, steps: int) -> bool:
+        """Take what was heard at this step, of so many; whether that will do. If not, the next step is due."""
         if self.heard is None or heard.avg_logprob > self.heard[0].avg_logprob or _loops(self.heard[0]):
             self.heard = heard, self.step
         self.step += 1
-        done = compose.silent(heard) or not gates.failed(heard.text, heard.avg_logprob) or self.step == len(LADDER)
+        done = compose.silent(heard) or not gates.failed(heard.text, heard.avg_logprob) or self.step == steps
         if done:
             self.mel = None
         return done
@@ -209,7 +209,7 @@ class Pipeline:
 
     def _heard(self, group: Sequence[Item], answer: list[Heard]) -> None:
         for item, heard in zip(group, answer, strict=True):
-            if not item.take(heard):
+            if not item.take(heard, len(self._engine.efforts)):
                 self._put(item)
                 continue
             item.call.waiting -= 1

@@ -34,6 +34,7 @@ _MOST_PREPARING = 8
 _PIECE = 2  # windows that a CPU encodes at once: what lies between two layers stays in its cache
 _T = TypeVar("_T")
 _MAX_TOKENS = 448
+_WIDE = 5
 _PER_SECOND = 12  # tokens that nobody speaks in a second: what goes on for longer is a loop
 
 
@@ -49,8 +50,10 @@ class Effort:
     no_repeat: int = 0
 
 
-LADDER = (Effort(1), Effort(5), Effort(5, no_repeat=3))
-"""Efforts in the order they are tried; ``Segment.temperature`` is the step taken, 0.2 a step as in Whisper."""
+def efforts(beam_size: int) -> tuple[Effort, ...]:
+    """Efforts in the order they are tried; ``Segment.temperature`` is the step taken, 0.2 a step as in Whisper."""
+    wide = max(beam_size, _WIDE)
+    return tuple(dict.fromkeys((Effort(beam_size), Effort(wide), Effort(wide, no_repeat=3))))
 
 
 @dataclass(frozen=True, slots=True)

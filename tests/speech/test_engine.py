@@ -69,6 +69,14 @@ def test_the_batch_changes_nothing(model: Whisper, calls: list[CallAudio], heard
     assert list(WhisperEngine(model, batch=batch).transcribe(reversed(calls))) == list(reversed(heard))
 
 
+def test_another_beam_is_another_engine(model: Whisper, calls: list[CallAudio], heard: list[CallSpeech]) -> None:
+    greedy = WhisperEngine(model, beam_size=1)
+    assert greedy.fingerprint != WhisperEngine(model).fingerprint
+    found = list(greedy.transcribe(calls))
+    assert found == list(WhisperEngine(model, beam_size=1, batch=3).transcribe(calls))
+    assert [speech.segments for speech in found] != [speech.segments for speech in heard]
+
+
 def test_a_silent_call_has_no_speech_and_no_text(heard: list[CallSpeech]) -> None:
     silent = heard[SAMPLES.index("08-silence.opus")]
     assert not any(silent.spans)

@@ -16,7 +16,7 @@ from callscan.speech.meter import Meter
 from callscan.speech.pipeline import Item
 from callscan.speech.tokens import TimedTokens, TimedWord
 from callscan.speech.vad import PADDING
-from callscan.speech.whisper import LADDER, Effort, Features, Heard
+from callscan.speech.whisper import Effort, Features, Heard, efforts
 from callscan.speech.windows import Window, pack
 
 
@@ -52,7 +52,7 @@ class MadeUpModel:
         return [("fr" if round(float(mel[0, 0])) % 2 else "en", 0.8) for mel in features]
 
     def hear(self, windows: Sequence[tuple[Features, str, float]], effort: Effort) -> list[Heard]:
-        step = LADDER.index(effort)
+        step = efforts(5).index(effort)
         numbers = [round(float(mel[0, 0])) for mel, _, _ in windows]
         assert len({mel.shape for mel, _, _ in windows}) == 1
         with self._lock:
@@ -157,11 +157,17 @@ def test_what_fails_in_a_thread_is_raised_and_the_threads_end() -> None:
         list(Searched(Broken(), batch=2).transcribe([call(1, 20), call(100, 3)]))  # type: ignore[arg-type]
 
 
+def test_a_greedy_search_that_fails_is_followed_by_a_beam_and_a_beam_by_one_without_repetitions() -> None:
+    assert efforts(1) == (Effort(1), Effort(5), Effort(5, no_repeat=3))
+    assert efforts(5) == (Effort(5), Effort(5, no_repeat=3))
+    assert efforts(8) == (Effort(8), Effort(8, no_repeat=3))
+
+
 def test_a_later_step_replaces_only_what_is_worse() -> None:
     item = Item(None, Window(0, (Span(0, 4),), 4.0, 5.0))  # type: ignore[arg-type]
-    assert not item.take(text_of("maybe", 4.0, -1.5))
-    assert not item.take(text_of("worse", 4.0, -1.8))
+    assert not item.take(text_of("maybe", 4.0, -1.5), 3)
+    assert not item.take(text_of("worse", 4.0, -1.8), 3)
     assert item.heard is not None
     assert (item.heard[0].text, item.heard[1]) == ("maybe", 0)
-    assert item.take(text_of("better", 4.0, -1.2))  # the last step
+    assert item.take(text_of("better", 4.0, -1.2), 3)  # the last step
     assert (item.heard[0].text, item.heard[1]) == ("better", 2)
