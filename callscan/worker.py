@@ -1,7 +1,7 @@
-"""The worker: a shard of recordings in, a file of call records out. Runners decide where it runs, and how many.
+"""The worker: shards of recordings in, a file of call records out for each. Runners decide where it runs, and how many.
 
-This is the one place where an exception becomes a status: whatever goes wrong with a recording ends as its
-``quarantined`` (or ``deferred``) record, and whatever goes wrong with the archive or the model ends the run.
+Whatever goes wrong with a recording ends as its ``quarantined`` (or ``deferred``) record, and whatever goes wrong with
+the archive or the model ends the run.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import shutil
 import tempfile
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import Any
 
 from callscan.archive import Archive
@@ -29,7 +29,8 @@ from callscan.config import Settings
 from callscan.diarization import models as pipelines
 from callscan.diarization.api import Diariser
 from callscan.diarization.speakers import channels_swapped, named
-from callscan.errors import CallscanError, RecordingError
+from callscan.errors import RecordingError
+from callscan.outcome import duplicate, failed, message, record, reraise_fatal
 from callscan.records import CallRecord, Recording, Speaker, Status, Transcript, Turn
 from callscan.speech.api import CallAudio, CallSpeech, SpeechEngine
 
@@ -67,7 +68,7 @@ def load_diariser(settings: Settings) -> Diariser | None:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What became of a shard: its recordings by status, their audio seconds, and the seconds it took."""
+    """What became of a shard: its recordings by status, their audio seconds, and the seconds since the one before."""
 
     shard: str
     statuses: dict[Status, int]
@@ -75,10 +76,25 @@ class Summary:
     wall: float = 0.0
 
 
+@dataclass(slots=True, eq=False)
+class _Shard:
+    """A shard that is being worked on: its records so far by URI, the keys met, how many calls the engine heard."""
+
+    task: Task
+    records: dict[str, CallRecord] = field(default_factory=dict)
+    seen: set[str] = field(default_factory=set)
+    heard: int = 0
+
+    @property
+    def complete(self) -> bool:
+        return len(self.records) == len(self.task.calls)
+
+
 @dataclass(frozen=True, slots=True)
 class _Call:
     """A recording that is decoded and open; ``close`` frees what it holds."""
 
+    shard: _Shard
     planned: Planned
     key: str
     decoded: Decoded
@@ -123,20 +139,30 @@ class Worker:
         diariser = self._diariser.fingerprint[:16] if self._diariser else "none"
         return f"{hashlib.sha256(json.dumps(parts).encode()).hexdigest()}-{diariser}"
 
-    def run(self, task: Task, done: Callable[[int], None] = lambda calls: None) -> Summary:
-        """Work on a shard and commit it; raises only what has to stop the run (ArchiveError, ModelError).
+    def work(self, tasks: Iterable[Task], done: Callable[[int], None] = lambda calls: None) -> Iterator[Summary]:
+        """Work on shards in turn and yield what became of each once it is committed.
 
-        ``done`` is called with a number of recordings whenever so many more are done.
+        While the last calls of a shard are heard, the next shard's first ones are decoded and heard with them: the
+        model never waits. Raises only what has to stop the run (ArchiveError, ModelError). ``done`` is called with a
+        number of recordings whenever so many more are done.
         """
-        began = time.perf_counter()
         self._engine.meter.take()
-        records: dict[str, CallRecord] = {}
-        heard = 0
-        for call, speech in self._transcribed(self._opened(task, records)):
-            records[call.planned.recording.uri] = self._heard(call, speech)
+        begun: deque[_Shard] = deque()
+        committed = time.perf_counter()
+        for call, speech in self._transcribed(self._opened(tasks, begun)):
+            call.shard.records[call.planned.recording.uri] = self._heard(call, speech)
+            call.shard.heard += 1
             done(1)
-            heard += 1
-        ordered = [records[planned.recording.uri] for planned in task.calls]
+            while begun and begun[0].complete:
+                yield self._commit(begun.popleft(), committed, done)
+                committed = time.perf_counter()
+        while begun:
+            yield self._commit(begun.popleft(), committed, done)
+            committed = time.perf_counter()
+
+    def _commit(self, shard: _Shard, began: float, done: Callable[[int], None]) -> Summary:
+        """Write the records of a shard; its cost is what was spent since ``began``, when the last one was written."""
+        ordered = [shard.records[planned.recording.uri] for planned in shard.task.calls]
         audio = sum(record.audio.decoded for record in ordered if record.audio is not None)
         spent = self._engine.meter.take()
         encoding = time.perf_counter()
@@ -151,37 +177,48 @@ class Worker:
                 **spent.counts,
             }
 
-        self._archive.commit(task.shard, ordered, fingerprint=self.fingerprint, cost=cost)
-        done(len(ordered) - heard)
+        self._archive.commit(shard.task.shard, ordered, fingerprint=self.fingerprint, cost=cost)
+        done(len(ordered) - shard.heard)
         statuses = dict(Counter(record.status for record in ordered))
-        return Summary(task.shard, statuses, audio, time.perf_counter() - began)
+        return Summary(shard.task.shard, statuses, audio, time.perf_counter() - began)
 
-    def _opened(self, task: Task, records: dict[str, CallRecord]) -> Iterator[_Call]:
-        """The calls that can be transcribed, decoded a few ahead; those that cannot go straight into ``records``."""
-        seen: set[str] = set()
-        rest = iter(task.calls)
-        ahead: deque[Future[_Call | CallRecord]] = deque()
+    def _opened(self, tasks: Iterable[Task], begun: deque[_Shard]) -> Iterator[_Call]:
+        """The calls that can be transcribed, decoded a few ahead; those that cannot go straight into their records.
+
+        A shard is put into ``begun`` when its first recording is taken up.
+        """
+
+        def recordings() -> Iterator[tuple[_Shard, Planned]]:
+            for task in tasks:
+                begun.append(shard := _Shard(task))
+                for planned in task.calls:
+                    yield shard, planned
+
+        rest = recordings()
+        ahead: deque[tuple[_Shard, Future[_Call | CallRecord]]] = deque()
         try:
             while True:
-                while len(ahead) < _AHEAD and (planned := next(rest, None)) is not None:
-                    ahead.append(self._threads.submit(self._prepare, planned, task.known))
+                while len(ahead) < _AHEAD and (following := next(rest, None)) is not None:
+                    shard, planned = following
+                    ahead.append((shard, self._threads.submit(self._prepare, shard, planned)))
                 if not ahead:
                     return
-                outcome = ahead.popleft().result()
-                if isinstance(outcome, _Call) and outcome.key in seen:
+                shard, future = ahead.popleft()
+                outcome = future.result()
+                if isinstance(outcome, _Call) and outcome.key in shard.seen:
                     outcome.close()
-                    outcome = _duplicate(outcome.planned, outcome.key)
+                    outcome = duplicate(outcome.planned, outcome.key)
                 if isinstance(outcome, _Call):
-                    seen.add(outcome.key)
+                    shard.seen.add(outcome.key)
                     yield outcome
                 else:
-                    records[outcome.uri] = outcome
+                    shard.records[outcome.uri] = outcome
         finally:
-            for future in ahead:
+            for _, future in ahead:
                 if not future.cancel():
                     future.add_done_callback(_close_unused)
 
-    def _prepare(self, planned: Planned, known: frozenset[str]) -> _Call | CallRecord:
+    def _prepare(self, shard: _Shard, planned: Planned) -> _Call | CallRecord:
         """Hash and decode one recording."""
         key = ""
         with ExitStack() as stack:
@@ -192,14 +229,14 @@ class Worker:
                     path = stack.enter_context(_local(planned.recording))
                     key = hash_file(path)
                 _demand_unchanged(planned.recording, path)
-                if key in known:
-                    return _duplicate(planned, key)
+                if key in shard.task.known:
+                    return duplicate(planned, key)
                 with self._engine.meter.time("decode"):
                     decoded = stack.enter_context(self._decode(path))
                 _demand_unchanged(planned.recording, path)
-                return _Call(planned, key, decoded, stack.pop_all().close)
+                return _Call(shard, planned, key, decoded, stack.pop_all().close)
             except Exception as error:  # noqa: BLE001 - here it becomes a status
-                return _failed(planned, key, error)
+                return failed(planned, key, error)
 
     def _decode(self, path: str) -> Decoded:
         """Decode a recording, a second time if its process dies: that may have been any other program's fault."""
@@ -232,7 +269,7 @@ class Worker:
                     if not in_hand:
                         return
                 except Exception as error:
-                    _reraise_fatal(error)
+                    reraise_fatal(error)
                     if not in_hand:
                         raise
                 for _ in range(len(in_hand)):
@@ -246,7 +283,7 @@ class Worker:
         try:
             return next(iter(self._engine.transcribe(iter([self._audio(call)]))))
         except Exception as error:  # noqa: BLE001 - becomes a status in _heard
-            _reraise_fatal(error)
+            reraise_fatal(error)
             return error
 
     def _audio(self, call: _Call) -> CallAudio:
@@ -259,7 +296,7 @@ class Worker:
             speech = RecordingError("engine", speech.error)
         if isinstance(speech, Exception):
             reason = speech.reason if isinstance(speech, RecordingError) else "engine"
-            return _failed(call.planned, call.key, RecordingError(reason, _message(speech)))
+            return failed(call.planned, call.key, RecordingError(reason, message(speech)))
         transcript, remarks = self._with_speakers(call, speech)
         problems = list(call.decoded.problems)
         if not problems and any(speech.spans) and speech.coverage < self._calls.min_coverage:
@@ -269,7 +306,7 @@ class Worker:
             status, problems = "no_speech", [("no_speech", "")]
         (reason, detail), *others = problems or [("", "")]
         return replace(
-            _record(call.planned, status, call.key, reason, detail),
+            record(call.planned, status, call.key, reason, detail),
             audio=call.decoded.info,
             transcript=transcript,
             notes=(*(f"{code}: {text}" for code, text in others), *call.decoded.warnings, *remarks),
@@ -305,8 +342,8 @@ class Worker:
             with self._engine.meter.time("diarize"):
                 turns = self._diariser.turns(call.decoded.read(0, 0.0, call.decoded.duration))
         except Exception as error:  # noqa: BLE001 - the words are there, whatever becomes of their speakers
-            _reraise_fatal(error)
-            return (), (f"speakers: {_message(error)}",)
+            reraise_fatal(error)
+            return (), (f"speakers: {message(error)}",)
         return turns, () if turns else ("speakers: the diarization found no turns",)
 
     def _speaker(self, channel: int, channels: int) -> Speaker:
@@ -319,49 +356,13 @@ def crashed(archive: Archive, task: Task, fingerprint: str) -> Summary:
     """Commit a shard of one call that kills every worker which takes it."""
     (planned,) = task.calls
     error = RecordingError("worker_crash", "every worker that listened to it died")
-    archive.commit(task.shard, [_failed(planned, "", error)], fingerprint=fingerprint)
+    archive.commit(task.shard, [failed(planned, "", error)], fingerprint=fingerprint)
     return Summary(task.shard, {"quarantined": 1})
 
 
 def _close_unused(future: Future[_Call | CallRecord]) -> None:
     if future.exception() is None and isinstance(outcome := future.result(), _Call):
         outcome.close()
-
-
-def _record(planned: Planned, status: Status, key: str, reason: str = "", detail: str = "") -> CallRecord:
-    return CallRecord(
-        call_id=planned.call_id,
-        uri=planned.recording.uri,
-        key=key,
-        status=status,
-        reason=reason,
-        detail=detail,
-        size=planned.recording.size,
-        metadata=MappingProxyType(dict(planned.metadata)),
-    )
-
-
-def _duplicate(planned: Planned, key: str) -> CallRecord:
-    return _record(planned, "duplicate", key, "same_bytes")
-
-
-def _failed(planned: Planned, key: str, error: Exception) -> CallRecord:
-    """The one place where an exception becomes a status."""
-    _reraise_fatal(error)
-    reason = error.reason if isinstance(error, RecordingError) else "internal"
-    if reason == "changing":
-        return _record(planned, "deferred", "", reason, _message(error))
-    return _record(planned, "quarantined", key, reason, _message(error))
-
-
-def _reraise_fatal(error: Exception) -> None:
-    """What is wrong with the archive, the model or the settings is not wrong with a call."""
-    if isinstance(error, CallscanError) and not isinstance(error, RecordingError):
-        raise error
-
-
-def _message(error: Exception) -> str:
-    return error.message if isinstance(error, CallscanError) else f"{type(error).__name__}: {error}"
 
 
 @contextmanager

@@ -114,10 +114,12 @@ def run_callscan(run: Run) -> Work:
 
     def work(files: list[Path]) -> Texts:
         found, number = {}, next(turns)
-        for part, at in enumerate(range(0, len(files), 64)):
-            shard = f"{number:06d}-{part:06d}"
-            worker.run(Task(shard, tuple(map(planned, files[at : at + 64]))))
-            for row in archive.table(shard, ["call_id", "transcript"]).to_pylist():
+        tasks = [
+            Task(f"{number:06d}-{part:06d}", tuple(map(planned, files[at : at + 64])))
+            for part, at in enumerate(range(0, len(files), 64))
+        ]
+        for summary in worker.work(tasks):
+            for row in archive.table(summary.shard, ["call_id", "transcript"]).to_pylist():
                 segments = row["transcript"]["segments"]
                 found[row["call_id"]] = [" ".join(s["text"] for s in segments if s["channel"] == c) for c in (0, 1)]
         for cost in archive.costs()[-1:]:

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
-from callscan.archive.inventory import Task
 from callscan.config import Settings
 from callscan.runners.runner import Run
-from callscan.worker import EngineFactory, Summary, Worker
+from callscan.worker import EngineFactory, Worker
 
 
 @contextmanager
 def local_runner(archive: str, settings: Settings, engine: EngineFactory) -> Iterator[Run]:
     """One worker that takes every shard in turn. Implements :class:`~callscan.runners.runner.Runner`."""
     with Worker(archive, settings, engine) as worker:
-
-        def run(tasks: Iterable[Task], done: Callable[[int], None]) -> Iterator[Summary]:
-            for task in tasks:
-                yield worker.run(task, done)
-
-        yield Run(worker.fingerprint, run)
+        yield Run(worker.fingerprint, worker.work)

@@ -146,7 +146,8 @@ class _Actor:
         if self._worker is None:
             raise RuntimeError("not started")
         try:
-            return self._worker.run(task)
+            (summary,) = self._worker.work([task])
+            return summary
         except CallscanError as error:
             return _Refusal(type(error), error.message, error.hint)
 

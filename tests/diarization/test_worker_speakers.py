@@ -50,7 +50,7 @@ def record(folder: Path, channels: int, diariser: FakeDiariser | None) -> CallRe
     archive = Archive.create(str(folder / "archive"))
     settings = Settings().override(diarization={"pipeline": "off"})
     with Worker(archive.url, settings, FakeEngine, diariser) as worker:
-        worker.run(Task("000001-000000", (planned,), frozenset()))
+        list(worker.work([Task("000001-000000", (planned,), frozenset())]))
     (found,) = from_table(archive.table("000001-000000"))
     return found
 
@@ -131,7 +131,7 @@ def test_another_diariser_makes_only_mono_calls_new(tmp_path: Path) -> None:
             plan = make_plan(archive, gather(found), worker.fingerprint, settings.shards)
             tasks = list(plan.tasks())
             for task in tasks:
-                worker.run(task)
+                list(worker.work([task]))
         return sorted(planned.call_id for task in tasks for planned in task.calls)
 
     assert listened(None) == ["1", "2"]

@@ -48,7 +48,7 @@ def listen(tmp_path: Path) -> Callable[..., dict[str, CallRecord]]:
     ) -> dict[str, CallRecord]:
         archive = Archive.create(str(tmp_path / "archive"))
         with Worker(archive.url, settings or Settings(), lambda: engine or FakeEngine()) as worker:
-            summary = worker.run(Task(SHARD, calls, frozenset(known)))
+            (summary,) = worker.work([Task(SHARD, calls, frozenset(known))])
         table = archive.table(SHARD)
         assert sum(summary.statuses.values()) == table.num_rows == len(calls)
         from callscan.archive import from_table
@@ -252,10 +252,56 @@ def test_what_a_shard_took_stands_beside_its_rows(tmp_path: Path) -> None:
     archive = Archive.create(str(tmp_path / "archive"))
     calls = (planned(write_call(tmp_path / "a.wav", seconds=2.0)), planned(write_call(tmp_path / "b.wav", seed=1)))
     with Worker(archive.url, Settings(), FakeEngine) as worker:
-        worker.run(Task(SHARD, calls[:1]))
-        worker.run(Task("000001-000001", calls[1:]))
+        assert len(list(worker.work([Task(SHARD, calls[:1]), Task("000001-000001", calls[1:])]))) == 2
     first, second = archive.costs()
     assert (first["audio_s"], second["audio_s"]) == (2.0, 1.0)
-    for cost in (first, second):
-        assert set(cost["stages"]) == {"read", "decode", "generate", "archive"}
-        assert all(0 < seconds <= cost["wall_s"] for seconds in cost["stages"].values())
+    # What is done ahead for the second shard is booked on the first one: on both together it is true.
+    stages = {name for cost in (first, second) for name in cost["stages"]}
+    assert stages == {"read", "decode", "generate", "archive"}
+    wall = first["wall_s"] + second["wall_s"]
+    for name in stages:
+        assert 0 < first["stages"].get(name, 0) + second["stages"].get(name, 0) <= 2 * wall  # two decode at once
+
+
+class Ahead(FakeEngine):
+    """Takes all calls that it can have before it gives an answer, as a recogniser with batches does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taken: list[int] = []
+
+    def transcribe(self, calls: Iterable[CallAudio]) -> Iterator[CallSpeech]:
+        waiting = list(calls)
+        self.taken.append(len(waiting))
+        yield from super().transcribe(waiting)
+
+
+def test_the_next_shard_is_taken_up_before_the_last_one_is_done(tmp_path: Path) -> None:
+    archive = Archive.create(str(tmp_path / "archive"))
+    calls = [planned(write_call(tmp_path / f"{number}.wav", seed=number)) for number in range(5)]
+    copy = tmp_path / "copy.wav"
+    copy.write_bytes((tmp_path / "0.wav").read_bytes())
+    broken = tmp_path / "broken.wav"
+    broken.write_bytes(b"no audio")
+    shards = [(planned(broken),), tuple(calls[:2]), (planned(copy), *calls[2:4]), (calls[4], planned(broken))]
+    tasks = [Task(f"000001-{number:06d}", shard) for number, shard in enumerate(shards)]
+    engine, told = Ahead(), 0
+
+    def done(number: int) -> None:
+        nonlocal told
+        told += number
+
+    with Worker(archive.url, Settings(), lambda: engine) as worker:
+        summaries = list(worker.work(tasks, done))
+    assert engine.taken == [6]
+    assert [summary.shard for summary in summaries] == [task.shard for task in tasks]
+    assert told == sum(map(len, shards)) == 8
+    # A duplicate within a shard is known at once; across shards the plan and the count see to it.
+    assert [summary.statuses for summary in summaries] == [
+        {"quarantined": 1},
+        {"scanned": 2},
+        {"scanned": 3},
+        {"scanned": 1, "quarantined": 1},
+    ]
+    walls = [cost["wall_s"] for cost in archive.costs()]
+    assert all(wall > 0 for wall in walls)
