@@ -35,11 +35,14 @@ if TYPE_CHECKING:
     from callscan.archive import Archive
 
 FOLDER = "index"
-VERSION = 2
+VERSION = 3
 """Raised when the same shard would give another index."""
 
 _MILLISECONDS, _TEN_THOUSANDTHS = 1000.0, 10_000.0
 """What times and probabilities are whole parts of, as a scan rounds them."""
+
+_ARRAYS = ("words", "starts", "ends", "probabilities", "calls", "indices", "speakers", "runs", "lengths")
+_KINDS = pa.map_(pa.string(), pa.string())
 
 _STREAMED = ("agent", "customer", "unknown")
 """Speakers whose words are matched, in the order in which a call's streams follow each other."""
@@ -71,22 +74,17 @@ def load(archive: Archive, shard: str, digest: str) -> Index | None:
     except (FileNotFoundError, OSError, ValueError, KeyError, ArchiveError):
         return None
     row = {name: table.column(name).chunk(0)[0] for name in table.column_names}
-    words = _integers(row["words"])
+    kinds = dict(row["kinds"].as_py())
+    arrays = {name: np.frombuffer(row[name].as_buffer(), dtype=kind) for name, kind in kinds.items()}
     spoken = Spoken(
         vocabulary=row["vocabulary"].as_py(),
-        words=words,
-        starts=_times(row["starts"], row["second"]),
-        ends=_times(row["ends"], row["second"]),
-        probabilities=_array(row["probabilities"], np.uint16 if row["certain"].as_py() > 1 else np.float64),
-        calls=_integers(row["calls"]),
-        indices=_integers(row["indices"]),
-        speakers=_array(row["speakers"], np.uint8),
-        runs=_integers(row["runs"]),
         texts=dict(row["texts"].as_py()),
-        lengths=_array(row["lengths"], np.float64),
         unheard=_by_call(row["unheard"].as_py()),
+        marks=np.flatnonzero(arrays["words"] < FIRST_WORD),
+        begins=arrays.get("begins"),
         second=row["second"].as_py(),
         certain=row["certain"].as_py(),
+        **{name: arrays[name] for name in _ARRAYS},
     )
     return Index(row["uris"].as_py(), row["languages"].as_py(), spoken, row["unindexed"].as_py(), measures)
 
@@ -94,11 +92,16 @@ def load(archive: Archive, shard: str, digest: str) -> Index | None:
 def save(archive: Archive, shard: str, digest: str, index: Index) -> None:
     """Keep an index for the next time; ArchiveError where the archive cannot be written."""
     spoken = index.spoken
-    (starts, ends), second = _parts([spoken.starts, spoken.ends], _MILLISECONDS, np.int32)
-    (probabilities,), certain = _parts([spoken.probabilities], _TEN_THOUSANDTHS, np.uint16)
+    arrays: dict[str, NDArray[Any]] = {name: getattr(spoken, name) for name in _ARRAYS}
+    (starts, ends), second = _parts([spoken.starts, spoken.ends], _MILLISECONDS)
+    (arrays["probabilities"],), certain = _parts([spoken.probabilities], _TEN_THOUSANDTHS)
+    arrays["starts"], arrays["ends"] = starts, ends
     if second > 1:
-        # From word to word times change little, and little numbers are small.
-        starts, ends = (np.diff(times, prepend=times.dtype.type(0)) for times in (starts, ends))
+        # When each segment begins, and then little numbers: from word to word within it, and how long each lasts.
+        steps = np.diff(starts, prepend=starts.dtype.type(0))
+        steps[spoken.marks] = 0
+        arrays |= {"starts": steps, "ends": ends - starts, "begins": starts[spoken.marks]}
+    blobs = {name: _smallest(values) for name, values in arrays.items()}
     unheard = [(call, number, text) for call, said in spoken.unheard.items() for number, text in said]
     columns = {
         "uris": pa.array([index.uris], pa.list_(pa.string())),
@@ -112,19 +115,9 @@ def save(archive: Archive, shard: str, digest: str, index: Index) -> None:
         ),
         "second": pa.array([second]),
         "certain": pa.array([certain]),
+        "kinds": pa.array([[(name, values.dtype.str) for name, values in blobs.items()]], _KINDS),
+        **{name: pa.array([values.tobytes()], pa.large_binary()) for name, values in blobs.items()},
     }
-    blobs = {
-        "words": spoken.words.astype(np.uint32),
-        "starts": starts,
-        "ends": ends,
-        "probabilities": probabilities,
-        "calls": spoken.calls.astype(np.uint32),
-        "indices": spoken.indices.astype(np.uint32),
-        "speakers": spoken.speakers,
-        "runs": spoken.runs.astype(np.uint32),
-        "lengths": spoken.lengths,
-    }
-    columns |= {name: pa.array([values.tobytes()], pa.large_binary()) for name, values in blobs.items()}
     for name, table in (("measures", index.measures), ("words", pa.table(columns))):
         sink = pa.BufferOutputStream()
         pq.write_table(
@@ -146,30 +139,22 @@ def _read(archive: Archive, name: str, stamp: str) -> pa.Table:
     return file.read(use_threads=False)
 
 
-def _parts(
-    values: list[NDArray[np.float64]], parts: float, kind: type[np.integer[Any]]
-) -> tuple[list[NDArray[Any]], float]:
+def _parts(values: list[NDArray[np.float64]], parts: float) -> tuple[list[NDArray[Any]], float]:
     """Values as so many whole parts of one, and how many; as they are, and 1, where that would lose anything."""
     whole = [np.rint(value * parts) for value in values]
     exact = all(np.array_equal(w / parts, value) for w, value in zip(whole, values, strict=True))
-    limits = np.iinfo(kind)
-    if exact and all(np.all((w >= limits.min) & (w <= limits.max)) for w in whole):
-        return [w.astype(kind) for w in whole], parts
+    if exact and all(np.all(np.abs(w) < np.iinfo(np.int32).max) for w in whole):
+        return [w.astype(np.int32) for w in whole], parts
     return list(values), 1.0
 
 
-def _array(blob: pa.Scalar, kind: Any) -> NDArray[Any]:
-    return np.frombuffer(blob.as_buffer(), dtype=kind)
-
-
-def _times(blob: pa.Scalar, second: pa.Scalar) -> NDArray[Any]:
-    if second.as_py() > 1:
-        return np.cumsum(_array(blob, np.int32), dtype=np.int32)
-    return _array(blob, np.float64)
-
-
-def _integers(blob: pa.Scalar) -> NDArray[np.uint32]:
-    return _array(blob, np.uint32)
+def _smallest(values: NDArray[Any]) -> NDArray[Any]:
+    """Whole numbers in the smallest type that holds them all; others as they are."""
+    if values.dtype.kind == "f":
+        return values
+    low, high = (int(values.min()), int(values.max())) if len(values) else (0, 0)
+    limits = ((kind, np.iinfo(kind)) for kind in (np.uint8, np.uint16, np.int16, np.uint32, np.int32, np.int64))
+    return values.astype(next(kind for kind, limit in limits if limit.min <= low and high <= limit.max))
 
 
 def _by_call(rows: Sequence[dict[str, Any]]) -> dict[int, list[tuple[int, str]]]:
@@ -262,5 +247,6 @@ def spoken_of(segments: Segments) -> tuple[Spoken, list[int]]:
         texts=dict(zip(np.flatnonzero(other).tolist(), texts, strict=True)),
         lengths=lengths,
         unheard=unheard,
+        marks=place,
     )
     return found, unindexed.tolist()

@@ -6,13 +6,12 @@ word said. What it finds is the same as in the transcripts themselves.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from callscan.lexicon.alphabet import BREAK, SEGMENT, WordMemory
-from callscan.lexicon.stream import SAID_BY, STOPS, Evidence, once
+from callscan.lexicon.stream import ASKED_SOON, SAID_BY, STOPS, AnyStream, Evidence, before, once
 from callscan.lexicon.words import normalised
 from callscan.records import Speaker
 
@@ -46,8 +45,19 @@ class Spoken:
     texts: dict[int, str]
     lengths: Any
     unheard: dict[int, list[tuple[int, str]]]
+    marks: Any
+    begins: Any = None
     second: float = 1.0
     certain: float = 1.0
+
+    def time(self, word: int) -> tuple[float, float]:
+        """When a word starts and ends, in seconds."""
+        if self.begins is None:
+            return float(self.starts[word]), float(self.ends[word])
+        segment = int(self.marks.searchsorted(word, side="right")) - 1
+        steps = self.starts[int(self.marks[segment]) + 1 : word + 1]
+        start = int(self.begins[segment]) + int(steps.sum(dtype="int64"))
+        return start / self.second, (start + int(self.ends[word])) / self.second
 
 
 class Vocabulary:
@@ -56,6 +66,7 @@ class Vocabulary:
     def __init__(self, memory: WordMemory) -> None:
         self._memory = memory
         self._kept: dict[str, bytes] = {}
+        self._read: dict[str, tuple[str, list[tuple[bytes, int, int]]]] = {}
         self._last: tuple[Spoken, Symbols] | None = None
 
     def symbols(self, spoken: Spoken) -> Symbols:
@@ -70,11 +81,19 @@ class Vocabulary:
         if found is None:
             if len(self._kept) > 500_000:
                 self._kept.clear()
-            found = self._kept[word] = b"".join(symbols for symbols, _, _ in self.tokens(word))
+            found = self._kept[word] = b"".join(symbols for symbols, _, _ in self._tokens(word))
         return found
 
-    def tokens(self, word: str) -> list[tuple[bytes, int, int]]:
-        """The words within a word ("l'attente,") that count: symbol, and where they begin and end in it (in NFC)."""
+    def written(self, word: str) -> tuple[str, list[tuple[bytes, int, int]]]:
+        """A word in NFC, and the words within it ("l'attente,") that count: symbol, and where each begins and ends."""
+        found = self._read.get(word)
+        if found is None:
+            if len(self._read) > 20_000:
+                self._read.clear()
+            found = self._read[word] = normalised(word)[0], self._tokens(word)
+        return found
+
+    def _tokens(self, word: str) -> list[tuple[bytes, int, int]]:
         _, clean = normalised(word)
         found: list[tuple[bytes, int, int]] = []
         at = 0
@@ -87,78 +106,71 @@ class Vocabulary:
         return found
 
 
-class ColumnStream:
-    """As :class:`callscan.lexicon.stream.Stream`, over the segments from ``first`` to before ``last`` of a Spoken."""
+class ColumnStream(AnyStream):
+    """The stream of the segments from ``first`` to before ``last`` of a Spoken."""
 
     def __init__(self, vocabulary: Vocabulary, spoken: Spoken, first: int, last: int) -> None:
         import numpy as np
 
+        super().__init__()
         self._np = np
         symbols = vocabulary.symbols(spoken)
         self._spoken, self._vocabulary = spoken, vocabulary
         self._first = first
-        marks = symbols.marks
+        marks = spoken.marks
         self._begin = int(marks[first])
         end = int(marks[last]) if last < len(marks) else len(spoken.words)
         self._words = spoken.words[self._begin : end].astype(np.intp)
-        self._symbols, self._stops = symbols, symbols.stops
+        self._stops = symbols.stops
         own_marks = marks[first:last] - self._begin
-        counts = symbols.counts.take(self._words)
-        self._before = np.cumsum(counts) - counts
-        owner = np.repeat(np.arange(len(counts)), counts)
-        begins = symbols.begins.take(self._words)
-        begins -= self._before
-        kept = symbols.flat.take(begins.take(owner) + np.arange(len(owner)))
-        self.kept, self._index = once(kept, np.arange(len(kept)))
-        self._owner = owner
-        speakers = spoken.speakers[first:last]
-        begins = self._index.searchsorted(self._before[own_marks])
-        self.said_by: Any = np.repeat(speakers, np.diff([0, *begins[1:].tolist(), len(self._index)]))
+        kept, self._before = symbols.spread(self._words)
+        self.kept, self._gone = once(kept)
+        begins = self._before[own_marks]
+        begins -= self._gone.searchsorted(begins)
+        self.said_by = np.repeat(spoken.speakers[first:last], np.diff(begins, append=len(self.kept)))
         turns = np.flatnonzero(np.diff(spoken.runs[first:last])) + 1
-        self.runs: list[int] = [*begins[turns].tolist(), len(self._index)]
-        self._marks: list[int] = own_marks.tolist()
-        self._text: str | None = None
+        self.runs = np.append(begins[turns], len(self.kept))
+        self._marks = own_marks
 
-    def __len__(self) -> int:
-        return len(self._index)
-
-    @property
-    def text(self) -> str:
-        """One character per word that counts."""
-        if self._text is None:
-            self._text = self.kept.tobytes().decode("utf-16-le")
-        return self._text
-
-    def call(self, position: int) -> int:
-        """Which of the calls a word of :attr:`text` is in."""
-        return int(self._spoken.calls[self._segment(self._word(position))])
+    def calls(self, positions: Any) -> Any:
+        """See :meth:`AnyStream.calls`."""
+        return self._spoken.calls[self._first + self._segments_of(self._words_of(positions))]
 
     def length(self, position: int) -> float:
-        """Where the last segment of a word's call ends."""
-        return float(self._spoken.lengths[self.call(position)])
+        """See :meth:`AnyStream.length`."""
+        return float(self._spoken.lengths[int(self.calls(position))])
 
-    def _word(self, position: int) -> int:
-        """Which of the words as the recogniser wrote them a word of :attr:`text` is in."""
-        return int(self._owner[self._index[position]])
+    def _words_of(self, positions: Any) -> Any:
+        """Which of the words as the recogniser wrote them each word of :attr:`text` is in."""
+        return self._before.searchsorted(before(self._gone, positions), side="right") - 1
 
-    def _segment(self, word: int) -> int:
-        return self._first + bisect_right(self._marks, word) - 1
+    def _segments_of(self, words: Any) -> Any:
+        return self._marks.searchsorted(words, side="right") - 1
 
     def _written(self, word: int) -> str:
         number = int(self._words[word])
-        return normalised(self._spoken.vocabulary[number - FIRST_WORD])[0] if number >= FIRST_WORD else "\x1e"
+        if number < FIRST_WORD:
+            return "\x1e"
+        return self._vocabulary.written(self._spoken.vocabulary[number - FIRST_WORD])[0]
 
     def _token(self, position: int, word: int) -> tuple[int, int]:
         """Where a word of :attr:`text` is in what the recogniser wrote."""
-        nth = int(self._index[position]) - int(self._before[word])
-        _, begin, end = self._vocabulary.tokens(self._written(word))[nth]
+        nth = int(before(self._gone, position)) - int(self._before[word])
+        number = int(self._words[word])
+        _, begin, end = self._vocabulary.written(self._spoken.vocabulary[number - FIRST_WORD])[1][nth]
         return begin, end
 
-    def evidence(self, start: int, end: int) -> Evidence:
-        """Where the words from ``start`` to before ``end`` of :attr:`text` are."""
+    def evidence(self, starts: Any, ends: Any) -> list[Evidence]:
+        """See :meth:`AnyStream.evidence`."""
+        first, last = self._words_of(starts), self._words_of(self._np.subtract(ends, 1))
+        segments = self._first + self._segments_of(first)
+        return [
+            self._evidence(*found)
+            for found in zip(starts, ends, first.tolist(), last.tolist(), segments.tolist(), strict=True)
+        ]
+
+    def _evidence(self, start: int, end: int, first: int, last: int, segment: int) -> Evidence:
         spoken = self._spoken
-        first, last = self._word(start), self._word(end - 1)
-        segment = self._segment(first)
         places = [place for place in range(first, last + 1) if self._words[place] >= FIRST_WORD]
         written = [self._written(place) for place in places]
         begins = self._token(start, first)[0]
@@ -167,8 +179,8 @@ class ColumnStream:
         said = said[begins : len(said) - ends]
         numbers = (spoken.probabilities[[self._begin + place for place in places]] / spoken.certain).tolist()
         return Evidence(
-            float(spoken.starts[self._begin + first] / spoken.second),
-            float(spoken.ends[self._begin + last] / spoken.second),
+            spoken.time(self._begin + first)[0],
+            spoken.time(self._begin + last)[1],
             said,
             int(spoken.indices[segment]),
             _SPEAKERS[int(spoken.speakers[segment])],
@@ -176,35 +188,39 @@ class ColumnStream:
         )
 
     def time(self, position: int) -> tuple[float, float]:
-        """When a word of :attr:`text` was said."""
-        word = self._begin + self._word(position)
-        second = self._spoken.second
-        return float(self._spoken.starts[word] / second), float(self._spoken.ends[word] / second)
+        """See :meth:`AnyStream.time`."""
+        return self._spoken.time(self._begin + int(self._words_of(position)))
 
-    def stopped(self, start: int, end: int) -> bool:
-        """Whether a sentence ends inside the words from ``start`` to before ``end`` of :attr:`text`."""
-        return self._stopped(self._word(start), self._word(end - 1))
+    def stopped(self, starts: Any, ends: Any) -> Any:
+        """See :meth:`AnyStream.stopped`."""
+        first, last = self._words_of(starts), self._words_of(self._np.subtract(ends, 1))
+        found = [self._stopped(*words) for words in zip(first.tolist(), last.tolist(), strict=True)]
+        return self._np.array(found, dtype=bool)
 
     def cut(self, start: int, end: int) -> bool:
-        """Whether a sentence ends between two words of :attr:`text`."""
-        first, last = self._word(start), self._word(end)
+        """See :meth:`AnyStream.cut`."""
+        first, last = self._words_of([start, end]).tolist()
         begins = self._token(end, last)[0]
         if first == last and begins <= self._token(start, first)[1]:
             return False
         return (begins > 0 and self._written(last)[begins - 1] in STOPS) or self._stopped(first, last)
 
-    def asked(self, end: int) -> bool:
-        """Whether the sentence of the word before ``end`` of :attr:`text` ends with a question mark, and soon."""
-        first = self._word(end - 1)
-        left = 300 + self._token(end - 1, first)[1]
-        for word in range(first, len(self._words)):
-            written = self._written(word)
-            if self._words[word] == BREAK_WORD or left < len(written):
-                return False
-            if self._stops[self._words[word]]:
-                return written[-1] == "?"
-            left -= len(written) + 1
-        return False
+    def asked(self, ends: Any) -> Any:
+        """See :meth:`AnyStream.asked`."""
+        words = self._words_of(self._np.subtract(ends, 1)).tolist()
+        return self._np.array([self._asked(end, word) for end, word in zip(ends, words, strict=True)], dtype=bool)
+
+    def _asked(self, end: int, first: int) -> bool:
+        # No more than so many words have room in as many letters.
+        numbers = self._words[first : first + ASKED_SOON + 1]
+        stops = self._np.flatnonzero(self._stops[numbers])
+        if not len(stops) or (numbers[: stops[0]] == BREAK_WORD).any():
+            return False
+        last = first + int(stops[0])
+        left = ASKED_SOON + self._token(end - 1, first)[1]
+        left -= sum(len(self._written(word)) + 1 for word in range(first, last))
+        written = self._written(last)
+        return left >= len(written) and written[-1] == "?"
 
     def _stopped(self, first: int, last: int) -> bool:
         return bool(self._stops[self._words[first:last]].any())
@@ -232,7 +248,7 @@ class ColumnStream:
         known = self._spoken.texts.get(segment)
         if known is not None:
             return known
-        marks, words = self._symbols.marks, self._spoken.words
+        marks, words = self._spoken.marks, self._spoken.words
         end = int(marks[segment + 1]) if segment + 1 < len(marks) else len(words)
         numbers = words[int(marks[segment]) + 1 : end].tolist()
         return " ".join([self._spoken.vocabulary[number - FIRST_WORD] for number in numbers])
@@ -240,14 +256,32 @@ class ColumnStream:
 
 @dataclass(frozen=True, slots=True)
 class Symbols:
-    """A Spoken's vocabulary in one alphabet: the symbols of word n are ``counts[n]`` from ``begins[n]`` on in ``flat``;
-    ``stops[n]`` says that it ends a sentence. ``marks`` are the places of the marks."""
+    """A Spoken's vocabulary in one alphabet: the symbols of word n are ``counts[n]`` from ``begins[n]`` on in ``flat``,
+    the first of them ``firsts[n]``; ``stops[n]`` says that it ends a sentence."""
 
     flat: Any
+    firsts: Any
     begins: Any
     counts: Any
     stops: Any
-    marks: Any
+
+    def spread(self, words: Any) -> tuple[Any, Any]:
+        """The symbols of words by number, one after the other, and how many of them stand before each word."""
+        import numpy as np
+
+        counts = self.counts.take(words)
+        before = np.cumsum(counts, dtype=np.intp)
+        found = np.empty((int(before[-1]) if len(before) else 0) + 1, dtype=np.uint16)
+        before -= counts
+        # A word without a symbol writes where the next one does, which comes after it.
+        found[before] = self.firsts.take(words)
+        several = np.flatnonzero(counts > 1)
+        nth = 1
+        while len(several):
+            found[before[several] + nth] = self.flat[self.begins[words[several]] + nth]
+            nth += 1
+            several = several[counts[several] > nth]
+        return found[:-1], before
 
 
 def _symbols_of(spoken: Spoken, vocabulary: Vocabulary) -> Symbols:
@@ -255,13 +289,13 @@ def _symbols_of(spoken: Spoken, vocabulary: Vocabulary) -> Symbols:
     import numpy as np
 
     kept = [b"", BREAK.encode("utf-16-le"), *map(vocabulary.kept, spoken.vocabulary)]
-    counts = np.array([len(symbols) // 2 for symbols in kept], dtype=np.int64)
+    counts = np.array([len(symbols) // 2 for symbols in kept], dtype=np.uint16)
     return Symbols(
         np.frombuffer(b"".join(kept), dtype="<u2"),
-        np.cumsum(counts) - counts,
+        np.array([int.from_bytes(symbols[:2], "little") for symbols in kept], dtype=np.uint16),
+        np.cumsum(counts, dtype=np.intp) - counts,
         counts,
         np.array([False, False, *[word[-1:] in STOPS and word != "" for word in spoken.vocabulary]]),
-        np.flatnonzero(spoken.words < FIRST_WORD),
     )
 
 
@@ -273,9 +307,9 @@ def stretches(spoken: Spoken, codes: Sequence[str | None]) -> Iterator[tuple[str
     """Segments that are matched together, first and before last, with the code of their calls; None is for none."""
     import numpy as np
 
-    marks = np.flatnonzero(spoken.words < FIRST_WORD)
-    calls, firsts = np.unique(spoken.calls, return_index=True)
-    bounds = [*firsts.tolist(), len(spoken.calls)]
+    marks = spoken.marks
+    firsts = np.flatnonzero(np.append(True, spoken.calls[1:] != spoken.calls[:-1])[: len(spoken.calls)])
+    calls, bounds = spoken.calls[firsts], [*firsts.tolist(), len(spoken.calls)]
     begin: int | None = None
     for number, call in enumerate(calls.tolist()):
         code = codes[call]

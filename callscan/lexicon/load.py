@@ -12,9 +12,9 @@ from typing import Any
 
 from callscan.errors import ConfigError
 from callscan.lexicon.alphabet import Language
-from callscan.lexicon.matcher import Context, IssueRules, Rule
 from callscan.lexicon.pattern import Node, Pattern, PatternError, parse
 from callscan.lexicon.program import MAX_WORK, work
+from callscan.lexicon.rules import Context, IssueRules, Rule
 from callscan.records import Speaker
 
 FLAGS = ("negated", "hypothetical", "resolved", "question")

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import compress
+from operator import attrgetter
 from typing import Any
 
 from callscan.lexicon.alphabet import Alphabet, Language, WordMemory
@@ -18,62 +20,16 @@ from callscan.lexicon.candidates import Candidates
 from callscan.lexicon.columns import Vocabulary
 from callscan.lexicon.pattern import Near, Node, Pattern
 from callscan.lexicon.program import Program, compiled, edge, features, has_gap, leaves, needed
+from callscan.lexicon.rules import Context, IssueRules, Rule
 from callscan.lexicon.stream import SAID_BY, AnyStream, Stream
 from callscan.lexicon.words import WordTable
 from callscan.records import Hit, Speaker, Transcript
 
 _SymbolsOf = Callable[[Node, Program], frozenset[str] | None]
 
+_BY_TIME = attrgetter("start", "issue", "end")
 CONTEXT_REACH = 14
 """Words before and after a match in which exceptions and flags are looked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One pattern of one issue, as the matcher wants it. ``first`` and ``last`` bound where in the call it counts:
-    seconds, or a share of the call where below 1."""
-
-    issue: str
-    lexicon: str
-    speaker: Speaker | None
-    pattern: Pattern
-    first: float | None = None
-    last: float | None = None
-    flag: str = ""
-    """A flag that every match of this pattern carries: "pas de problème" is there to be seen, not to be counted."""
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """When a match carries a flag: what stands right before it, right after it, or in its gaps."""
-
-    flag: str
-    before: tuple[Pattern, ...] = ()
-    after: tuple[Pattern, ...] = ()
-    inside: tuple[Pattern, ...] = ()
-    except_before: tuple[Pattern, ...] = ()
-    except_after: tuple[Pattern, ...] = ()
-    except_starting: tuple[Pattern, ...] = ()
-
-    @property
-    def patterns(self) -> tuple[Pattern, ...]:
-        """All patterns, whatever their part."""
-        return (
-            *self.before,
-            *self.after,
-            *self.inside,
-            *self.except_before,
-            *self.except_after,
-            *self.except_starting,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class IssueRules:
-    """What holds for all patterns of an issue: exceptions, and the flags that can apply."""
-
-    exceptions: tuple[Pattern, ...]
-    flags: frozenset[str]
 
 
 class _Compiled:
@@ -132,6 +88,8 @@ class _Found:
     flags: set[str]
     gap: tuple[int, int] | None = None
     """The words on both sides of a distance in seconds."""
+    rejected: bool = False
+    """It is none after all, though it may still tell what others are."""
 
 
 class Matcher:
@@ -175,6 +133,8 @@ class Matcher:
             )
             for context in contexts
         ]
+        self._before = _any_symbol([context.before_last for context in self._contexts])
+        self._after = _any_symbol([context.after_first for context in self._contexts])
         memory = WordMemory(self.alphabet)
         self.table = WordTable(memory)
         self.vocabulary = Vocabulary(memory)
@@ -211,62 +171,75 @@ class Matcher:
 
     def match_stream(self, stream: AnyStream) -> dict[int, tuple[Hit, ...]]:
         """The hits of each call of a stream that has any, by start time."""
-        by_call: dict[int, list[_Found]] = {}
-        for one in self._search(stream) if len(stream) else ():
-            by_call.setdefault(stream.call(one.start), []).append(one)
-        found = {call: self._hits(stream, ones) for call, ones in by_call.items()}
-        return {
-            call: tuple(sorted(hits, key=lambda hit: (hit.start, hit.issue, hit.end)))
-            for call, hits in found.items()
-            if hits
-        }
+        found = self._search(stream) if len(stream) else []
+        self._reject(stream, found)
+        by_issue: dict[tuple[int, str], list[_Found]] = {}
+        calls = stream.calls([one.start for one in found]).tolist() if found else []
+        for call, one in zip(calls, found, strict=True):
+            by_issue.setdefault((call, one.compiled.rule.issue), []).append(one)
+        kept = [(call, one) for (call, issue), ones in by_issue.items() for one in self._kept(stream, issue, ones)]
+        hits: dict[int, list[Hit]] = {}
+        for (call, _), hit in zip(kept, self._hits(stream, [one for _, one in kept]), strict=True):
+            hits.setdefault(call, []).append(hit)
+        return {call: tuple(sorted(ones, key=_BY_TIME)) for call, ones in hits.items()}
 
     def _search(self, stream: AnyStream) -> list[_Found]:
+        places, numbers, before, ahead = self.candidates.find(stream.kept, stream.said_by)
+        if not len(places):
+            return []
+        import numpy as np
+
         found: dict[tuple[int, int, int], _Found] = {}
-        text = ""
-        rules, runs, run = self._rules, stream.runs, 0
-        for place, number, before, ahead in self.candidates.find(stream.kept, stream.said_by):
-            text = text or stream.text
-            while place >= runs[run]:
-                run += 1
+        text, rules = stream.text, self._rules
+        # Never into what another speaker says before or after: that may be the very same words.
+        run = stream.runs.searchsorted(places, side="right")
+        low = np.maximum(places - before, np.append(0, stream.runs)[run])
+        high = np.minimum(places + ahead, stream.runs[run])
+        for number, begin, end in zip(numbers.tolist(), low.tolist(), high.tolist(), strict=True):
             one = rules[number]
-            # Never into what another speaker says before or after: that may be the very same words.
-            hit = one.search(text, max(place - before, runs[run - 1] if run else 0), min(place + ahead, runs[run]))
+            hit = one.search(text, begin, end)
             if hit is not None:
                 start, end = hit.span()
                 key = (number, start, end)
-                if key not in found and not _ruled_out(one, text, start, end):
+                if key not in found and not (one.unless and _ruled_out(one, text, start, end)):
                     found[key] = _as_found(one, number, text, hit)
         return list(found.values())
 
-    def _hits(self, stream: AnyStream, found: list[_Found]) -> list[Hit]:
-        by_issue: dict[str, list[_Found]] = {}
+    def _reject(self, stream: AnyStream, found: list[_Found]) -> None:
+        """Say which matches are none: over the end of a sentence, too far apart, outside their rule's window."""
+        gapped = [one for one in found if one.compiled.gaps]
+        if gapped:
+            stopped = stream.stopped([one.start for one in gapped], [one.end for one in gapped])
+            for one, rejected in zip(gapped, stopped.tolist(), strict=True):
+                one.rejected = rejected
         for one in found:
-            by_issue.setdefault(one.compiled.rule.issue, []).append(one)
-        hits: list[Hit] = []
-        for issue, ones in by_issue.items():
-            ones = self._unexplained(stream.text, ones)
-            excluded = self._excluded(issue, stream.text, ones)
-            if len(ones) == 1 and not excluded:
-                hit = self._hit(stream, ones[0])
-                if hit is not None:
-                    hits.append(hit)
+            rule = one.compiled.rule
+            if one.gap is not None and one.compiled.near_seconds is not None:
+                left, right = (stream.time(position) for position in one.gap)
+                one.rejected |= right[0] - left[1] > one.compiled.near_seconds
+            if rule.first is not None or rule.last is not None:
+                start = stream.evidence([one.start], [one.end])[0].start
+                one.rejected |= not _in_window(rule, start, stream.length(one.start))
+
+    def _kept(self, stream: AnyStream, issue: str, ones: list[_Found]) -> list[_Found]:
+        """What is left of the matches of an issue in a call, where they say the same or are excepted."""
+        ones = self._unexplained(stream.text, ones)
+        excluded = self._excluded(issue, stream.text, ones)
+        if len(ones) == 1 and not excluded:
+            return [] if ones[0].rejected else ones
+        kept: list[_Found] = []
+        # The longest of overlapping matches stands for them all; of equals, the one whose pattern stands first.
+        ones.sort(key=lambda f: (f.start - f.end, f.start, not f.flags, f.number))
+        for one in ones:
+            if any(one.start < other.end and other.start < one.end for other in kept):
                 continue
-            kept: list[tuple[int, int]] = []
-            # The longest of overlapping matches stands for them all; of equals, the one whose pattern stands first.
-            ones.sort(key=lambda f: (f.start - f.end, f.start, not f.flags, f.number))
-            for one in ones:
-                if kept and any(one.start < end and start < one.end for start, end in kept):
-                    continue
-                if excluded and any(one.start < end and start < one.end for start, end in excluded):
-                    continue
-                # A negation that one of them steps over negates what they all say.
-                one.flags.update(*[o.flags for o in ones if o.start < one.end and one.start < o.end])
-                hit = self._hit(stream, one)
-                if hit is not None:
-                    kept.append((one.start, one.end))
-                    hits.append(hit)
-        return hits
+            if excluded and any(one.start < end and start < one.end for start, end in excluded):
+                continue
+            # A negation that one of them steps over negates what they all say.
+            one.flags.update(*[o.flags for o in ones if o.start < one.end and one.start < o.end])
+            if not one.rejected:
+                kept.append(one)
+        return kept
 
     def _unexplained(self, text: str, ones: list[_Found]) -> list[_Found]:
         """Without the matches that are negated only by words that another match names itself ("toujours pas reçu")."""
@@ -294,50 +267,56 @@ class Matcher:
                 spans.update([e.span() for e in exceptions.search.finditer(text, low, high)])
         return list(spans)
 
-    def _hit(self, stream: AnyStream, one: _Found) -> Hit | None:
-        rule = one.compiled.rule
-        if one.compiled.gaps and stream.stopped(one.start, one.end):
-            return None
-        evidence = stream.evidence(one.start, one.end)
-        if one.gap is not None and one.compiled.near_seconds is not None:
-            left, right = (stream.time(position) for position in one.gap)
-            if right[0] - left[1] > one.compiled.near_seconds:
-                return None
-        windowed = rule.first is not None or rule.last is not None
-        if windowed and not _in_window(rule, evidence.start, stream.length(one.start)):
-            return None
-        speaker = evidence.speaker
-        return Hit(
-            issue=rule.issue,
-            pattern=rule.pattern.text,
-            lexicon=rule.lexicon,
-            speaker=speaker,
-            start=evidence.start,
-            end=evidence.end,
-            quote=evidence.quote,
-            segment=evidence.segment,
-            probability=evidence.probability,
-            speaker_known=rule.speaker is None or speaker != "unknown",
-            flags=self._flags(stream, one, speaker),
-        )
+    def _hits(self, stream: AnyStream, found: list[_Found]) -> list[Hit]:
+        """Matches with their evidence and flags."""
+        if not found:
+            return []
+        starts, ends = [one.start for one in found], [one.end for one in found]
+        flaggable = self._flaggable(stream, starts, ends)
+        told = stream.evidence(starts, ends)
+        # A customer's question is none that says something else.
+        others = [at for at, evidence in enumerate(told) if evidence.speaker != "customer"]
+        asked = set(compress(others, stream.asked([ends[at] for at in others]).tolist())) if others else set()
+        hits: list[Hit] = []
+        for at, (one, evidence) in enumerate(zip(found, told, strict=True)):
+            rule, speaker = one.compiled.rule, evidence.speaker
+            hits.append(
+                Hit(
+                    rule.issue,
+                    rule.pattern.text,
+                    rule.lexicon,
+                    speaker,
+                    evidence.start,
+                    evidence.end,
+                    evidence.quote,
+                    evidence.segment,
+                    evidence.probability,
+                    rule.speaker is None or speaker != "unknown",
+                    self._flags(stream, one, speaker, at in asked) if one.flags or at in asked or flaggable[at] else (),
+                )
+            )
+        return hits
 
-    def _flags(self, stream: AnyStream, one: _Found, speaker: Speaker) -> tuple[str, ...]:
+    def _flaggable(self, stream: AnyStream, starts: list[int], ends: list[int]) -> list[bool]:
+        """Whether the word before or after a match is one that some flag asks for."""
+        import numpy as np
+
+        kept = np.append(stream.kept, np.uint16(0)).astype(np.intp)
+        begins = np.array(starts)
+        after = self._after[kept[ends]]
+        found: list[bool] = (after | (self._before[kept[begins - 1]] & (begins > 0))).tolist()
+        return found
+
+    def _flags(self, stream: AnyStream, one: _Found, speaker: Speaker, question: bool) -> tuple[str, ...]:
         allowed = self._issues[one.compiled.rule.issue].flags
         flags: list[str] = []
         for context in self._contexts:
             if context.flag in one.flags:
                 flags.append(context.flag)
-                continue
-            if context.flag not in allowed:
-                continue
-            if context.flag == "question":
-                if speaker == "customer":
-                    continue
-                if stream.asked(one.end):
-                    flags.append("question")
-                    continue
-            if self._applies(context, stream, one):
-                flags.append(context.flag)
+            elif context.flag in allowed and not (context.flag == "question" and speaker == "customer"):
+                asked = question and context.flag == "question"
+                if asked or self._applies(context, stream, one):
+                    flags.append(context.flag)
         return tuple(flags)
 
     def _applies(self, context: _Context, stream: AnyStream, one: _Found) -> bool:
@@ -361,6 +340,16 @@ class Matcher:
             and context.after.match(text, one.end, high) is not None
             and context.except_after.match(text, one.end, high) is None
         )
+
+
+def _any_symbol(sets: Sequence[frozenset[str] | None]) -> Any:
+    """Which symbols are in any of the sets, by their number; all of them where one set is of any."""
+    import numpy as np
+
+    found = np.zeros(1 << 16, dtype=bool)
+    for symbols in sets:
+        found[[ord(one) for one in symbols] if symbols is not None else slice(None)] = True
+    return found
 
 
 def _ruled_out(one: _Compiled, text: str, start: int, end: int) -> bool:

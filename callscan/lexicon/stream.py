@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from operator import gt
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from callscan.lexicon.alphabet import BREAK, JOIN, OTHER, SEGMENT
 from callscan.lexicon.words import WordTable, normalised
@@ -18,9 +16,13 @@ SEGMENT_MARK = " \x1e "
 BREAK_MARK = " \x1d "
 PAUSE = 5.0
 """Seconds of one speaker's silence over which no pattern reaches."""
+ASKED_SOON = 300
+"""Letters to the end of a question, at most."""
 UNHEARD = frozenset({"phantom", "loop"})
 STOPS = ".!?;"
-_SPACES = "".join(chr(code) for code in range(256) if chr(code).isspace())
+_STOP, _SPACE = 1, 2
+_KINDS = bytes(_STOP if chr(code) in STOPS else _SPACE if chr(code).isspace() else 0 for code in range(256))
+"""What ends a sentence, and what stands after it, by letter of Latin-1."""
 _SENTENCE_END = re.compile(r"[.!?;](?=\s|$)")
 _MARK = re.compile("[\x1d\x1e]")
 _MARKS = re.compile(r"\s*[\x1d\x1e]\s*")
@@ -33,14 +35,14 @@ def text_of(segment: Segment) -> str:
 
 @dataclass(slots=True)
 class Layout:
-    """The text of a stream and what it is made of, in order: segments, with their call and their index in it, and
-    runs of one speaker in one call with how many segments they have."""
+    """The text of a stream and what it is made of, in order: segments, with the call each is in and its index there,
+    and for each run of one speaker in one call the number of its last segment."""
 
     text: str
     segments: list[Segment]
-    calls: list[int]
-    indices: list[int]
-    runs: list[tuple[Speaker, int]]
+    calls: Any
+    indices: Any
+    runs: Any
 
 
 def lay_out(transcripts: Sequence[Transcript]) -> Layout:
@@ -49,41 +51,37 @@ def lay_out(transcripts: Sequence[Transcript]) -> Layout:
     Announcements, phantoms and loops are left out. Marks stand between segments: one that patterns reach over
     where the same speaker goes on, one that they do not reach over after a pause, between speakers and between calls.
     """
-    parts: list[str] = []
-    layout = Layout("", [], [], [], [])
-    for call, transcript in enumerate(transcripts):
-        segments = transcript.segments
-        streams: dict[tuple[Speaker, int], list[int]] = {}
-        key: tuple[Speaker, int]
-        for index, segment in enumerate(segments):
-            if segment.speaker == "ivr" or (segment.flags and not UNHEARD.isdisjoint(segment.flags)):
-                continue
-            key = (segment.speaker, segment.channel)
-            if key in streams:
-                streams[key].append(index)
-            else:
-                streams[key] = [index]
-        for key in sorted(streams):
-            indices = streams[key]
-            spoken = [segments[index] for index in indices]
-            starts = [segment.start for segment in spoken]
-            if any(map(gt, starts, starts[1:])):
-                indices = sorted(indices, key=lambda index: segments[index].start)
-                spoken = [segments[index] for index in indices]
-            end = float("-inf")
-            for segment in spoken:
-                parts.append(SEGMENT_MARK if segment.start - end <= PAUSE else BREAK_MARK)
-                parts.append(text_of(segment) if segment.words else segment.text)
-                end = segment.end
-            layout.segments.extend(spoken)
-            layout.indices.extend(indices)
-            layout.calls.extend([call] * len(indices))
-            layout.runs.append((key[0], len(indices)))
-    layout.text = "".join(parts[1:])
-    if layout.text.count("\x1e") + layout.text.count("\x1d") > len(layout.segments) - 1:
-        clean = [_MARK.sub(" ", part) if number % 2 else part for number, part in enumerate(parts)]
-        layout.text = "".join(clean[1:])
+    import numpy as np
+
+    counts = [len(transcript.segments) for transcript in transcripts]
+    every = [segment for transcript in transcripts for segment in transcript.segments]
+    rank = np.array([_RANKS[segment.speaker] for segment in every], dtype=np.intp)
+    left_out = [at for at, s in enumerate(every) if s.flags and not UNHEARD.isdisjoint(s.flags)]
+    rank[left_out] = _RANKS["ivr"]
+    start = np.array([segment.start for segment in every], dtype=np.float64)
+    channel = np.array([segment.channel for segment in every], dtype=np.int64)
+    call = np.repeat(np.arange(len(counts)), counts)
+    order = np.lexsort((start, channel, rank, call))
+    order = order[rank[order] != _RANKS["ivr"]]
+    segments = [every[at] for at in order.tolist()]
+    call, rank, channel, start = call[order], rank[order], channel[order], start[order]
+    end = np.array([segment.end for segment in segments], dtype=np.float64)
+    fresh = (call[1:] != call[:-1]) | (rank[1:] != rank[:-1]) | (channel[1:] != channel[:-1])
+    reached = ~fresh & (start[1:] - end[:-1] <= PAUSE)
+    parts = [text_of(segment) if segment.words else segment.text for segment in segments]
+    first = np.cumsum(counts) - counts
+    layout = Layout("", segments, call, order - first[call], np.flatnonzero(np.append(fresh, True)[: len(segments)]))
+    marks = [SEGMENT_MARK if over else BREAK_MARK for over in reached.tolist()]
+    layout.text = _interleaved(parts, marks)
+    if layout.text.count("\x1e") + layout.text.count("\x1d") > len(marks):
+        layout.text = _interleaved([_MARK.sub(" ", part) for part in parts], marks)
     return layout
+
+
+def _interleaved(parts: list[str], marks: list[str]) -> str:
+    both = [""] * (len(parts) + len(marks))
+    both[::2], both[1::2] = parts, marks
+    return "".join(both)
 
 
 class Evidence(NamedTuple):
@@ -97,54 +95,73 @@ class Evidence(NamedTuple):
     probability: float
 
 
+_RANKS: dict[Speaker, int] = {"agent": 0, "customer": 1, "unknown": 2, "ivr": 3}
+"""The order in which the speakers of a call follow each other in its stream; machines are not in it."""
 SAID_BY: dict[Speaker, int] = {"customer": 1, "agent": 2, "unknown": 3}
 """A bit a speaker, so that one look says whether a pattern is looked for in somebody's words. Unknown may be either."""
 
 
-class AnyStream(Protocol):
-    """What the matcher asks of a stream: see :class:`Stream`. Positions are of words of ``text``."""
+class AnyStream(ABC):
+    """The words of some calls as symbols, and the way back to what was said when.
+
+    ``kept`` are the symbols (16 bit each) without hesitations and repeated words, ``said_by`` whose words they are
+    (:data:`SAID_BY`, uint8), ``runs`` where each speaker in turn ends. Positions are of words of these; arrays of
+    positions are asked about together where that is much cheaper.
+    """
 
     kept: Any
     said_by: Any
-    runs: list[int]
+    runs: Any
+
+    def __init__(self) -> None:
+        self._text: str | None = None
+
+    def __len__(self) -> int:
+        return len(self.kept)
 
     @property
     def text(self) -> str:
-        """See :attr:`Stream.text`."""
+        """The symbols as text: one character per word that counts."""
+        if self._text is None:
+            self._text = self.kept.tobytes().decode("utf-16-le")
+        return self._text
 
-    def __len__(self) -> int:
-        """How many words count."""
+    @abstractmethod
+    def calls(self, positions: Any) -> Any:
+        """Which of the calls each word is in."""
 
-    def call(self, position: int) -> int:
-        """See :meth:`Stream.call`."""
-
+    @abstractmethod
     def length(self, position: int) -> float:
-        """See :meth:`Stream.length`."""
+        """Where the last segment of a word's call ends."""
 
-    def evidence(self, start: int, end: int) -> Evidence:
-        """See :meth:`Stream.evidence`."""
+    @abstractmethod
+    def evidence(self, starts: Any, ends: Any) -> list[Evidence]:
+        """Where the words from each start to before its end are."""
 
+    @abstractmethod
     def time(self, position: int) -> tuple[float, float]:
-        """See :meth:`Stream.time`."""
+        """When a word was said: its own time, or its share of the segment's."""
 
-    def stopped(self, start: int, end: int) -> bool:
-        """See :meth:`Stream.stopped`."""
+    @abstractmethod
+    def stopped(self, starts: Any, ends: Any) -> Any:
+        """Whether a sentence ends inside the words from each start to before its end."""
 
+    @abstractmethod
     def cut(self, start: int, end: int) -> bool:
-        """See :meth:`Stream.cut`."""
+        """Whether a sentence ends between two words."""
 
-    def asked(self, end: int) -> bool:
-        """See :meth:`Stream.asked`."""
+    @abstractmethod
+    def asked(self, ends: Any) -> Any:
+        """Whether the sentence of the word before each end ends with a question mark, and soon."""
 
 
-class Stream:
-    """The words of some calls as symbols: ``kept`` (16 bit each) without hesitations and repeated words, ``text``, the
-    same as characters, ``said_by``, whose words they are (:data:`SAID_BY`, uint8), and ``runs``, where each speaker in
-    turn ends."""
+class Stream(AnyStream):
+    """The stream of some transcripts."""
 
     def __init__(self, table: WordTable, transcripts: Sequence[Transcript]) -> None:
         import numpy as np
 
+        super().__init__()
         self._np = np
         self._transcripts = transcripts
         self._layout = lay_out(transcripts)
@@ -153,135 +170,127 @@ class Stream:
         raw = words.symbols
         self._starts, self._ends = words.starts, words.ends
         self._count = len(raw)
-        self._marks: list[int] = np.flatnonzero((raw == ord(SEGMENT)) | (raw == ord(BREAK))).tolist()
-        self._joins: list[int] = np.flatnonzero(raw == ord(JOIN)).tolist() if len(raw) > len(words.starts) else []
-        self.kept, self._index = kept_of(raw)
-        self.runs: list[int] = self._run_ends()
-        speakers = np.array([SAID_BY[speaker] for speaker, _ in self._layout.runs], dtype=np.uint8)
-        self.said_by: Any = np.repeat(speakers, np.diff([0, *self.runs])) if len(speakers) else speakers
-        self._text: str | None = None
-        self._stops: list[int] | None = None
+        self._marks = np.flatnonzero((raw == ord(SEGMENT)) | (raw == ord(BREAK)))
+        self._joins = np.flatnonzero(raw == ord(JOIN)) if len(raw) > len(words.starts) else None
+        # What counts: no hesitations, no marks between segments.
+        self._counting = np.flatnonzero(raw > ord(SEGMENT))
+        self.kept, self._gone = once(raw[self._counting])
+        runs, segments = self._layout.runs, self._layout.segments
+        marks = self._counting.searchsorted(self._marks[runs[:-1]])
+        self.runs = np.append(marks - self._gone.searchsorted(marks), len(self.kept))[: len(runs)]
+        speakers = np.array([SAID_BY[segments[last].speaker] for last in runs.tolist()], dtype=np.uint8)
+        self.said_by = np.repeat(speakers, np.diff(self.runs, prepend=0))
+        self._stops: Any = None
+        self._edges: Any = None
         self._owners: dict[int, list[int]] = {}
-        self._extents: dict[int, tuple[int, int]] = {}
 
-    def __len__(self) -> int:
-        return len(self._index)
-
-    @property
-    def text(self) -> str:
-        """One character per word that counts."""
-        if self._text is None:
-            self._text = self.kept.tobytes().decode("utf-16-le")
-        return self._text
-
-    def _run_ends(self) -> list[int]:
-        """Where each speaker in turn ends in :attr:`text`."""
-        np = self._np
-        last = np.cumsum([segments for _, segments in self._layout.runs])[:-1] - 1
-        marks = np.array(self._marks, dtype=np.int64)[last] if len(last) else []
-        return [*self._index.searchsorted(marks).tolist(), len(self._index)]
-
-    def call(self, position: int) -> int:
-        """Which of the calls a word of :attr:`text` is in."""
-        return self._layout.calls[bisect_left(self._marks, int(self._index[position]))]
+    def calls(self, positions: Any) -> Any:
+        """See :meth:`AnyStream.calls`."""
+        return self._layout.calls[self._marks.searchsorted(self._raw(positions))]
 
     def length(self, position: int) -> float:
-        """Where the last segment of a word's call ends."""
-        return max(segment.end for segment in self._transcripts[self.call(position)].segments)
+        """See :meth:`AnyStream.length`."""
+        return max(segment.end for segment in self._transcripts[int(self.calls(position))].segments)
 
-    def _place(self, position: int) -> tuple[int, int]:
-        """Of a word of :attr:`text`: its number among all words, and its segment's number in the stream."""
-        raw = int(self._index[position])
-        return self._word(raw), bisect_left(self._marks, raw)
+    def _raw(self, positions: Any) -> Any:
+        """The places of words among all symbols."""
+        return self._counting[before(self._gone, positions)]
 
-    def _word(self, raw: int) -> int:
-        return raw - 2 * bisect_left(self._joins, raw) if self._joins else raw
+    def _word(self, raw: Any) -> Any:
+        """The numbers of words among those of the text, of places among the symbols."""
+        return raw if self._joins is None else raw - 2 * self._joins.searchsorted(raw)
 
-    def evidence(self, start: int, end: int) -> Evidence:
-        """Where the words from ``start`` to before ``end`` of :attr:`text` are."""
-        first, first_number = self._place(start)
-        last, last_number = (first, first_number) if end == start + 1 else self._place(end - 1)
-        begins, ends = int(self._starts[first]), int(self._ends[last])
-        said = self._written[begins:ends]
+    def evidence(self, starts: Any, ends: Any) -> list[Evidence]:
+        """See :meth:`AnyStream.evidence`."""
+        np = self._np
+        first_raw, last_raw = self._raw(starts), self._raw(np.subtract(ends, 1))
+        first_number, last_number = self._marks.searchsorted(first_raw), self._marks.searchsorted(last_raw)
+        first, last = self._word(first_raw), self._word(last_raw)
+        begins, ends = self._starts[first], self._ends[last]
         segments = self._layout.segments
-        first_segment, last_segment = segments[first_number], segments[last_number]
-        if first_segment.words and last_segment.words:
-            spoken = self._spoken(first_number, first, last_number, last)
-            times = spoken[0].start, spoken[-1].end
-            probability = sum([word.probability for word in spoken]) / len(spoken)
-        else:
-            times = self._share(first_number, begins), self._share(last_number, ends)
+        found: list[Evidence] = []
+        for low, high, from_, to, start, end, number, one, other in zip(
+            begins.tolist(),
+            ends.tolist(),
+            self._share(first_number, begins).tolist(),
+            self._share(last_number, ends).tolist(),
+            first.tolist(),
+            last.tolist(),
+            self._layout.indices[first_number].tolist(),
+            first_number.tolist(),
+            last_number.tolist(),
+            strict=True,
+        ):
+            said = self._written[low:high] if one == other else _MARKS.sub(" ", self._written[low:high])
             probability = 1.0
-        return Evidence(
-            times[0],
-            times[1],
-            _MARKS.sub(" ", said) if first_number != last_number else said,
-            self._layout.indices[first_number],
-            first_segment.speaker,
-            probability,
-        )
+            if segments[one].words and segments[other].words:
+                spoken = self._spoken(one, start, other, end)
+                from_, to = spoken[0].start, spoken[-1].end
+                probability = sum([word.probability for word in spoken]) / len(spoken)
+            found.append(Evidence(from_, to, said, number, segments[one].speaker, probability))
+        return found
 
     def time(self, position: int) -> tuple[float, float]:
-        """When a word of :attr:`text` was said: its own time, or its share of the segment's."""
-        found = self.evidence(position, position + 1)
+        """See :meth:`AnyStream.time`."""
+        found = self.evidence([position], [position + 1])[0]
         return found.start, found.end
 
-    def stopped(self, start: int, end: int) -> bool:
-        """Whether a sentence ends inside the words from ``start`` to before ``end`` of :attr:`text`."""
-        first, _ = self._place(start)
-        last, _ = self._place(end - 1)
-        return self._stopped(int(self._starts[first]), int(self._ends[last]))
+    def stopped(self, starts: Any, ends: Any) -> Any:
+        """See :meth:`AnyStream.stopped`."""
+        first, last = self._word(self._raw(starts)), self._word(self._raw(self._np.subtract(ends, 1)))
+        return self._stopped(self._starts[first], self._ends[last])
 
     def cut(self, start: int, end: int) -> bool:
-        """Whether a sentence ends between two words of :attr:`text`."""
-        first, _ = self._place(start)
-        last, _ = self._place(end)
-        after, next_word = int(self._ends[first]), int(self._starts[last])
-        return after < next_word and (self._written[next_word - 1] in STOPS or self._stopped(after, next_word))
+        """See :meth:`AnyStream.cut`."""
+        after = int(self._ends[self._word(self._raw(start))])
+        next_word = int(self._starts[self._word(self._raw(end))])
+        return after < next_word and (
+            self._written[next_word - 1] in STOPS or bool(self._stopped([after], [next_word])[0])
+        )
 
-    def asked(self, end: int) -> bool:
-        """Whether the sentence of the word before ``end`` of :attr:`text` ends with a question mark, and soon."""
-        last, _ = self._place(end - 1)
-        after = int(self._ends[last])
+    def asked(self, ends: Any) -> Any:
+        """See :meth:`AnyStream.asked`."""
+        np, written = self._np, self._written
+        after = self._ends[self._word(self._raw(np.subtract(ends, 1)))]
         stops = self._sentence_ends()
-        number = bisect_left(stops, after)
-        if number == len(stops) or stops[number] >= after + 300 or self._written[stops[number]] != "?":
-            return False
-        # What is said after a pause, or by another, is another sentence.
-        return "\x1d" not in self._written[after : stops[number]]
+        found = stops[stops.searchsorted(after)]
+        asked = found < np.minimum(after + ASKED_SOON, len(written))
+        for number in np.flatnonzero(asked).tolist():
+            low, high = int(after[number]), int(found[number])
+            # What is said after a pause, or by another, is another sentence.
+            asked[number] = written[high] == "?" and "\x1d" not in written[low:high]
+        return asked
 
-    def _stopped(self, begins: int, ends: int) -> bool:
+    def _stopped(self, begins: Any, ends: Any) -> Any:
         stops = self._sentence_ends()
-        number = bisect_left(stops, begins)
-        return number < len(stops) and stops[number] < ends
+        return stops[stops.searchsorted(begins)] < ends
 
-    def _sentence_ends(self) -> list[int]:
-        """Where the sentences of the whole stream end."""
+    def _sentence_ends(self) -> Any:
+        """Where the sentences of the whole stream end, and a place behind it."""
         if self._stops is None:
-            self._stops = sentence_ends(self._written)
+            self._stops = self._np.append(sentence_ends(self._written), len(self._written) + 1)
         return self._stops
 
-    def _bounds(self, number: int) -> tuple[int, int]:
-        """The first word of a segment and the word after its last, among all words."""
-        before = self._word(self._marks[number - 1]) if number else -1
-        after = self._word(self._marks[number] if number < len(self._marks) else self._count)
-        return before + 1, after
+    def _bounds(self, numbers: Any) -> tuple[Any, Any]:
+        """The first words of segments and the words after their last, among all words."""
+        if self._edges is None:
+            self._edges = self._word(self._np.concatenate([[-1], self._marks, [self._count]]))
+        return self._edges[numbers] + 1, self._edges[self._np.add(numbers, 1)]
 
-    def _share(self, number: int, at: int) -> float:
-        segment = self._layout.segments[number]
-        extent = self._extents.get(number)
-        if extent is None:
-            first, after = self._bounds(number)
-            extent = self._extents[number] = int(self._starts[first]), int(self._ends[after - 1])
-        begins, ends = extent
-        return segment.start + (segment.end - segment.start) * ((at - begins) / (ends - begins))
+    def _share(self, numbers: Any, at: Any) -> Any:
+        """When each segment came to a place in the text, as if all its letters took the same time."""
+        np, segments = self._np, [self._layout.segments[number] for number in numbers.tolist()]
+        first, after = self._bounds(numbers)
+        begins, ends = self._starts[first], self._ends[after - 1]
+        start = np.array([segment.start for segment in segments])
+        return start + (np.array([segment.end for segment in segments]) - start) * ((at - begins) / (ends - begins))
 
     def _spoken(self, first_number: int, first: int, last_number: int, last: int) -> list[Word]:
         """The recogniser's words from one normalised word to another."""
         found: list[Word] = []
         for number in range(first_number, last_number + 1):
             words = self._layout.segments[number].words
-            begins, _ = self._bounds(number)
+            begins = int(self._bounds([number])[0][0])
             owners = self._owners_of(number)
             low = owners[first - begins] if number == first_number else 0
             high = owners[last - begins] if number == last_number else len(words) - 1
@@ -300,50 +309,40 @@ class Stream:
         return found
 
 
-def sentence_ends(text: str) -> list[int]:
+def sentence_ends(text: str) -> Any:
     """The places of the characters that end a sentence: a stop with white space, or nothing, after it."""
     import numpy as np
 
     try:
-        letters = np.frombuffer(text.encode("latin-1"), dtype=np.uint8)
+        letters = text.encode("latin-1")
     except UnicodeEncodeError:
-        return [found.start() for found in _SENTENCE_END.finditer(text)]
-    stops, spaces = _letters(STOPS), _letters(_SPACES)
-    followed = np.append(spaces[letters[1:]], True)
-    found: list[int] = np.flatnonzero(stops[letters] & followed[: len(letters)]).tolist()
-    return found
+        return np.array([found.start() for found in _SENTENCE_END.finditer(text)], dtype=np.intp)
+    kinds = np.frombuffer(letters.translate(_KINDS), dtype=np.uint8)
+    return np.flatnonzero((kinds == _STOP) & np.append(kinds[1:] == _SPACE, True)[: len(kinds)])
 
 
-@cache
-def _letters(text: str) -> Any:
-    """Which of the 256 letters of Latin-1 are in a text."""
+def once(kept: Any) -> tuple[Any, Any]:
+    """Symbols without what is said twice in a row ("la deuxième la deuxième"), and the places of what was left out."""
     import numpy as np
 
-    return np.isin(np.arange(256), [ord(letter) for letter in text])
-
-
-def kept_of(raw: Any) -> tuple[Any, Any]:
-    """The symbols that count, and the place of each in ``raw``: no hesitations, no marks between segments, and what is
-    said twice in a row ("la deuxième la deuxième") once."""
-    import numpy as np
-
-    index = np.flatnonzero(raw > ord(SEGMENT))
-    return once(raw[index], index)
-
-
-def once(kept: Any, index: Any) -> tuple[Any, Any]:
-    """Symbols, and the place of each, without what is said twice in a row."""
-    import numpy as np
-
+    gone = np.zeros(0, dtype=np.intp)
     for length in (1, 2, 3):
-        stays = _once(np, kept, length)
-        if stays is not None:
-            kept, index = kept[stays], index[stays]
-    return kept, index
+        again = _again(np, kept, length)
+        if again is not None:
+            gone = np.sort(np.concatenate([gone, before(gone, np.flatnonzero(again))]))
+            kept = kept[~again]
+    return kept, gone
 
 
-def _once(np: Any, kept: Any, length: int) -> Any:
-    """Which words stay when "la deuxième la deuxième" is heard as said once; None where nothing is repeated."""
+def before(gone: Any, positions: Any) -> Any:
+    """Where symbols stood before those at the places ``gone`` (in order) were left out."""
+    import numpy as np
+
+    return positions + (gone - np.arange(len(gone))).searchsorted(positions, side="right")
+
+
+def _again(np: Any, kept: Any, length: int) -> Any:
+    """Which words go when "la deuxième la deuxième" is heard as said once; None where nothing is repeated."""
     if len(kept) < 2 * length:
         return None
     same = (kept[:-length] == kept[length:]) & (kept[:-length] > ord(OTHER))
@@ -353,7 +352,7 @@ def _once(np: Any, kept: Any, length: int) -> Any:
     starts = np.flatnonzero(run)
     if not len(starts):
         return None
-    stays = np.ones(len(kept), dtype=bool)
+    again = np.zeros(len(kept), dtype=bool)
     for shift in range(length):
-        stays[starts + shift] = False
-    return stays
+        again[starts + shift] = True
+    return again

@@ -81,8 +81,7 @@ class PhraseLexicon:
                 words = tuple(
                     Word(
                         spoken.vocabulary[spoken.words[at] - FIRST_WORD],
-                        float(spoken.starts[at] / spoken.second),
-                        float(spoken.ends[at] / spoken.second),
+                        *spoken.time(at),
                         float(spoken.probabilities[at] / spoken.certain),
                     )
                     for at in range(marks[number] + 1, marks[number + 1])
