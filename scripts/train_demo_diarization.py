@@ -78,7 +78,11 @@ class Stage:
     among: int = 0
 
 
-SEGMENTATION = Stage("segmentation", 2500, 16, models.SECONDS, 3e-3)
+SEGMENTATION = (
+    Stage("segmentation", 2500, 16, 10.0, 3e-3),
+    Stage("segmentation-short", 600, 32, models.SECONDS, 1.5e-3),
+)
+"""Long windows first, then those of the pipeline: in 10 s a network of this size takes two voices for one too often."""
 EMBEDDING = Stage("embedding", 350, 32, 5.0, 2e-3, among=14)
 
 Batch = tuple[NDArray[np.float32], list[windows.Window]]
@@ -183,10 +187,10 @@ def main() -> None:
     print(f"{len(speakers)} speakers, {sum(map(sum, speakers.sizes)) / RATE / 3600:.1f} hours, on {device}", flush=True)
     segmentation, embedding = models.segmentation().to(device), models.embedding().to(device)
     field = segmentation.receptive_field
-    frames = np.arange(segmentation.num_frames(int(models.SECONDS * RATE)), dtype=np.float64)
-    centres: NDArray[np.float64] = field.start + field.duration / 2 + field.step * frames
 
     def segmentation_loss(batch: Batch, step: int) -> tuple[torch.Tensor, str]:
+        frames = np.arange(segmentation.num_frames(batch[0].shape[-1]), dtype=np.float64)
+        centres: NDArray[np.float64] = field.start + field.duration / 2 + field.step * frames
         scores = models.log_probabilities(segmentation, torch.from_numpy(batch[0]).to(device))
         masks = torch.from_numpy(np.stack([one.mask(centres) for one in batch[1]])).to(device)
         return models.powerset_loss(scores, masks), ""
@@ -201,7 +205,8 @@ def main() -> None:
 
     with ProcessPoolExecutor(options.workers, initializer=_open, initargs=(options.work / "speakers",)) as pool:
         segmentation.train()
-        train(SEGMENTATION, [segmentation], segmentation_loss, pool, options.seed, options.work / "segmentation.pt")
+        for stage in SEGMENTATION:
+            train(stage, [segmentation], segmentation_loss, pool, options.seed, options.work / f"{stage.name}.pt")
         embedding.train()
         train(EMBEDDING, [embedding], embedding_loss, pool, options.seed, options.work / "embedding.pt")
         embedding.eval()

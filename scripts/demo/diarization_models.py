@@ -20,8 +20,8 @@ from pyannote.audio.models.segmentation import PyanNet
 from scipy.linalg import eigh
 from torch import Tensor
 
-SECONDS = 10.0
-"""Length of a segmentation window."""
+SECONDS = 3.0
+"""Length of a window of the pipeline."""
 DIMENSION = 128
 LDA = 64
 _SETS = ((0, 0), (1, 0), (0, 1), (1, 1))
