@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-import os
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
+from callscan import hub
 from callscan.errors import ModelError
 
 _log = logging.getLogger(__name__)
@@ -71,34 +70,20 @@ def why_not(name: str) -> str:
 
 def cached() -> Path | None:
     """The folder of community-1 if it was fetched before, or None. Asks no network."""
-    hub = _hub()
-    try:
-        return Path(hub.snapshot_download(REPOSITORY, revision=REVISION, local_files_only=True))
-    except (hub.errors.LocalEntryNotFoundError, OSError):
-        return None
+    return hub.cached(REPOSITORY, revision=REVISION)
 
 
 def fetch() -> Path:
     """Download community-1 at its pinned revision into the hub's cache; logs what and how large before it starts."""
-    hub = _hub()
+    client = hub.client()
     _log.info("fetching %s: %s, revision %s, %d MB", COMMUNITY, REPOSITORY, REVISION, MEGABYTES)
     try:
-        return Path(hub.snapshot_download(REPOSITORY, revision=REVISION))
-    except hub.errors.RepositoryNotFoundError as error:
+        return Path(client.snapshot_download(REPOSITORY, revision=REVISION))
+    except client.errors.RepositoryNotFoundError as error:
         # The hub says so of a gated repository, too, to whom it does not know.
         raise ModelError(f"the hub gives {REPOSITORY} only to those who accepted its conditions", _STEPS) from error
-    except Exception as error:  # the hub's HTTP client, and so its errors, change with its versions
-        cause = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    except Exception as error:
         raise ModelError(
-            f"cannot fetch {COMMUNITY} ({REPOSITORY}, {MEGABYTES} MB): {cause}",
+            f"cannot fetch {COMMUNITY} ({REPOSITORY}, {MEGABYTES} MB): {hub.cause(error)}",
             f"{_STEPS}; where the hub cannot be reached, give --diarization the folder of a copy",
         ) from error
-
-
-def _hub() -> Any:
-    """The hub's client, imported late and without telemetry."""
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    import huggingface_hub
-    import huggingface_hub.errors
-
-    return huggingface_hub

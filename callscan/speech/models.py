@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from callscan import hub
 from callscan.errors import ModelError
 
 _log = logging.getLogger(__name__)
@@ -69,35 +68,21 @@ def resolve(name: str, device: str) -> Path:
 
 def cached(name: str) -> Path | None:
     """The folder of a known model that was fetched before, or None. Asks no network."""
-    hub = _hub()
-    try:
-        return Path(hub.snapshot_download(KNOWN[name].repository, allow_patterns=list(_FILES), local_files_only=True))
-    except (hub.errors.LocalEntryNotFoundError, OSError):
-        return None
+    return hub.cached(KNOWN[name].repository, allow_patterns=list(_FILES))
 
 
 def fetch(name: str, revision: str | None = None) -> Path:
     """Download a known model into the hub's cache; logs what, how large and which revision before it starts."""
     if name not in KNOWN:
         raise ModelError(f"no model {name!r} to fetch", f"one of: {', '.join(KNOWN)}")
-    model, hub = KNOWN[name], _hub()
+    model, client = KNOWN[name], hub.client()
     try:
-        info = hub.HfApi().model_info(model.repository, revision=revision, files_metadata=True)
+        info = client.HfApi().model_info(model.repository, revision=revision, files_metadata=True)
         size = sum(file.size or 0 for file in info.siblings or () if file.rfilename != "README.md")
         _log.info("fetching %s: %s, revision %s, %d MB", name, model.repository, info.sha, size // 1_000_000)
-        return Path(hub.snapshot_download(model.repository, revision=info.sha, allow_patterns=list(_FILES)))
-    except Exception as error:  # the hub's HTTP client, and so its errors, change with its versions
-        cause = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        return Path(client.snapshot_download(model.repository, revision=info.sha, allow_patterns=list(_FILES)))
+    except Exception as error:
         raise ModelError(
-            f"cannot fetch {name} ({model.repository}, about {model.megabytes} MB): {cause}",
+            f"cannot fetch {name} ({model.repository}, about {model.megabytes} MB): {hub.cause(error)}",
             f"run 'callscan models fetch {name}' where the hub can be reached, or give --model a folder",
         ) from error
-
-
-def _hub() -> Any:
-    """The hub's client, imported late and without telemetry."""
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    import huggingface_hub
-    import huggingface_hub.errors
-
-    return huggingface_hub

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from callscan import hub
 from callscan.diarization import models
 from callscan.errors import ModelError
 
@@ -20,7 +21,7 @@ class GatedError(Exception):
     pass
 
 
-def hub(local: Path | None, remote: Path | Exception) -> Any:
+def client(local: Path | None, remote: Path | Exception) -> Any:
     """A hub whose cache holds ``local`` and whose server answers with ``remote``."""
 
     def snapshot_download(repository: str, *, revision: str, local_files_only: bool = False) -> str:
@@ -52,20 +53,20 @@ def test_without_the_extra_auto_is_off_and_a_name_is_an_error(monkeypatch: pytes
 
 
 def test_auto_takes_what_is_on_this_machine_and_asks_no_network(here: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    here.setattr(models, "_hub", lambda: hub(None, AssertionError("asked the network")))
+    here.setattr(hub, "client", lambda: client(None, AssertionError("asked the network")))
     assert models.locate("auto") is None
     assert models.why_not("auto") == "the weights are not on this machine: callscan models fetch community-1"
-    here.setattr(models, "_hub", lambda: hub(tmp_path, AssertionError("asked the network")))
+    here.setattr(hub, "client", lambda: client(tmp_path, AssertionError("asked the network")))
     assert models.locate("auto") == models.locate("community-1") == tmp_path
 
 
 def test_a_name_is_fetched(here: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    here.setattr(models, "_hub", lambda: hub(None, tmp_path))
+    here.setattr(hub, "client", lambda: client(None, tmp_path))
     assert models.locate("community-1") == tmp_path
 
 
 def test_a_missing_licence_gets_the_steps(here: pytest.MonkeyPatch) -> None:
-    here.setattr(models, "_hub", lambda: hub(None, GatedError("401")))
+    here.setattr(hub, "client", lambda: client(None, GatedError("401")))
     with pytest.raises(ModelError, match="only to those who accepted its conditions") as error:
         models.locate("community-1")
     for step in (f"huggingface.co/{models.REPOSITORY}", "settings/tokens", "HF_TOKEN=", "models fetch community-1"):
@@ -73,7 +74,7 @@ def test_a_missing_licence_gets_the_steps(here: pytest.MonkeyPatch) -> None:
 
 
 def test_a_hub_that_cannot_be_reached_is_told_with_its_cause(here: pytest.MonkeyPatch) -> None:
-    here.setattr(models, "_hub", lambda: hub(None, OSError("no route to host\nand much more")))
+    here.setattr(hub, "client", lambda: client(None, OSError("no route to host\nand much more")))
     with pytest.raises(ModelError, match=r"cannot fetch community-1 \(.*\): no route to host$") as error:
         models.locate("community-1")
     assert "give --diarization the folder of a copy" in error.value.hint
