@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import random
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from callscan.diarization.speakers import channels_swapped, named
 from callscan.records import Segment, Turn
 
 TRUTH = json.loads((Path(callscan.demo.__file__).parent / "calls" / "truth.json").read_text("utf-8"))
+LABELLED = sorted((Path(__file__).parents[1] / "lexicon").glob("labelled*.jsonl"))
 TALKS = [name for name, call in TRUTH.items() if call["turns"]]
 
 
@@ -27,6 +30,21 @@ def test_the_agent_of_every_sample_call(name: str) -> None:
     found = roles(said(*lines), "fr")
     assert found.speakers == {"A": "agent", "B": "customer"}
     assert found.confidence > 0.9
+
+
+def test_the_agent_by_sentences_that_others_wrote() -> None:
+    written: dict[str, list[str]] = {"customer": [], "agent": []}
+    for line in [line for file in LABELLED for line in file.read_text("utf-8").splitlines()]:
+        row = json.loads(line)
+        written.get(row["speaker"], []).append(row["text"])
+    rng, found = random.Random("roles"), Counter[str]()
+    for call in range(100):  # either side speaks first in half of them
+        sides = ["customer", "agent"] if call % 2 else ["agent", "customer"]
+        lines = [(side, rng.choice(written[side])) for _ in range(8) for side in sides]
+        speakers = roles(said(*lines), "fr").speakers
+        found["right" if all(speakers[side] == side for side in sides) else "/".join(speakers.values())] += 1
+    assert found["right"] >= 85
+    assert set(found) == {"right", "unknown/unknown"}
 
 
 def test_english() -> None:
