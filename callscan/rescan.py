@@ -104,6 +104,7 @@ def recount(
             folder,
             caller_key=key,
         )
+        del ledger  # a million calls are half a gigabyte of it
         report, page = build(
             folder / "calls.parquet",
             folder / "hits.parquet",

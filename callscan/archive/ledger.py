@@ -11,6 +11,7 @@ so that ``discovered`` is counted on one side and the statuses on the other:
 
 from __future__ import annotations
 
+import tempfile
 from typing import TYPE_CHECKING
 
 from callscan.archive.inventory import INVENTORY
@@ -26,15 +27,16 @@ if TYPE_CHECKING:
 
 _LEDGER = """
 WITH found AS (
-    SELECT * FROM inventory
+    -- No more than the joins need: a million rows with their metadata take gigabytes to sort.
+    SELECT place, uri, run, shard FROM inventory
     QUALIFY row_number() OVER (PARTITION BY uri ORDER BY run DESC) = 1
 ), content AS (
     SELECT * FROM recorded
     WHERE key <> '' AND status <> 'duplicate'
 ), own AS (
     SELECT
-        found.* EXCLUDE (reason, detail), found.reason AS refused,
-        recorded.* EXCLUDE (uri, shard), recorded.shard AS own_shard
+        found.place, found.uri, found.run,
+        recorded.* EXCLUDE (uri, shard, channels), recorded.shard AS own_shard
     FROM found LEFT JOIN recorded ON recorded.uri = found.uri AND left(recorded.shard, 13) = found.shard
 ), first AS (
     SELECT key, uri, run FROM own WHERE key <> ''
@@ -49,7 +51,7 @@ WITH found AS (
 )
 SELECT
     own.uri,
-    own.call_id,
+    planned.call_id,
     coalesce(own.key, '') AS key,
     CASE
         WHEN own.key IS NULL THEN 'deferred'
@@ -69,10 +71,10 @@ SELECT
         WHEN first.uri = own.uri THEN best.detail
         ELSE 'same bytes as ' || first.uri
     END AS detail,
-    own.size,
-    own.modified,
-    own.run,
-    own.metadata,
+    planned.size,
+    planned.modified,
+    planned.run,
+    planned.metadata,
     CASE
         WHEN own.key = '' THEN own.own_shard
         WHEN first.uri = own.uri THEN best.shard
@@ -83,12 +85,15 @@ SELECT
         WHEN first.uri = own.uri THEN best.uri
         ELSE ''
     END AS source,
-    own.shard AS due,
-    own.refused,
-    own.fingerprint,
+    planned.shard AS due,
+    planned.reason AS refused,
+    planned.fingerprint,
     best.channels
-FROM own LEFT JOIN first USING (key) LEFT JOIN best USING (key)
+FROM own JOIN inventory AS planned USING (place) LEFT JOIN first USING (key) LEFT JOIN best USING (key)
 """
+
+_MEMORY = "1GB"
+"""What a ledger is made in; it is spilled to disk beyond."""
 
 _COLUMNS = "uri, key, status, reason, detail, shard, audio.channels AS channels"
 
@@ -101,7 +106,9 @@ def ledger(archive: Archive) -> pa.Table:
     ``due`` (id of its shard), ``refused`` (reason if it was refused when discovered) and ``fingerprint``. ``channels``
     is how many were heard, null where nothing was.
     """
-    with archive.connect() as connection:
+    with tempfile.TemporaryDirectory(prefix="callscan-") as scratch, archive.connect() as connection:
+        folder = scratch.replace("'", "''")
+        connection.execute(f"SET memory_limit = '{_MEMORY}'; SET temp_directory = '{folder}'")
         create_ledger(connection, archive)
         return connection.sql("SELECT * FROM ledger ORDER BY uri").to_arrow_table()
 
@@ -111,7 +118,7 @@ def create_ledger(connection: duckdb.DuckDBPyConnection, archive: Archive) -> No
     import duckdb
 
     for name, columns, paths, schema in (
-        ("inventory", "*", archive.inventories(), INVENTORY),
+        ("inventory", "*, row_number() OVER () AS place", archive.inventories(), INVENTORY),
         ("recorded", _COLUMNS, archive.shards(), SCHEMA),
     ):
         source = "read_parquet($paths, hive_partitioning = false)"

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from callscan.lexicon.alphabet import Alphabet, Language, WordMemory
 from callscan.lexicon.pattern import Pattern
-from callscan.lexicon.program import Program, compiled, features, leaves
+from callscan.lexicon.program import Program, compiled, features, leaves, needed
 from callscan.lexicon.words import normalised
 from callscan.records import Transcript
 
@@ -32,6 +32,9 @@ class Announcements:
         alphabet.freeze()
         program = Program(alphabet)
         self._expression = compiled("|".join(program.expression(p.node) for p in patterns))
+        sets = [needed(pattern.node, program) for pattern in patterns]
+        known = [symbols for symbols in sets if symbols is not None]
+        self._needed = frozenset().union(*known) if len(known) == len(sets) else None
         self._memory = WordMemory(alphabet)
 
     def is_announcement(self, text: str) -> bool:
@@ -39,6 +42,8 @@ class Announcements:
         if self._expression is None:
             return False
         symbols = b"".join(map(self._memory.__getitem__, normalised(text)[1].split())).decode("utf-16-le")
+        if self._needed is not None and self._needed.isdisjoint(symbols):
+            return False
         return self._expression.search(symbols) is not None
 
 

@@ -24,8 +24,9 @@ _SPEAKERS = 4
 """Values of ``said_by``: sums of bits."""
 _SINGLE = 1
 """The class of every word as the second of a pair that is one word only."""
-_TOGETHER = (range(1), range(1, 2), range(2, 4), range(4, DISTANCE + 1))
-"""Distances whose pairs are in one table: a word by itself, the next, near and far ones."""
+_NEAR, _FAR = range(1, 2), range(2, DISTANCE + 1)
+_TABLES = ((range(1), True), (_NEAR, True), (_FAR, True), (_NEAR, False), (_FAR, False))
+"""Which pairs are in one table: how far apart their words are, and whether the first is looked for first."""
 _COLOURS, _OWN = 64, 44
 """Colours, and how many of them are each one word's alone: the words said most."""
 
@@ -45,7 +46,7 @@ class Candidates:
         self._colour = _colours(np, ways, program)
         said = [said_by[way.number] for way in ways]
         lists: list[list[int]] = [[]]
-        self._tables = [_Pairs(np, ways, distances, said, self._colour, lists) for distances in _TOGETHER]
+        self._tables = [_Pairs(np, ways, table, said, self._colour, lists, program) for table in _TABLES]
         # The lists of ways of all pairs, one after the other.
         self._counts = np.array([len(one) for one in lists], dtype=np.intp)
         self._begins = np.cumsum(self._counts) - self._counts
@@ -107,7 +108,7 @@ class Candidates:
         lists = np.concatenate([of for _, of, _ in found])
         distances = np.repeat([distance for _, _, distance in found], [len(at) for at, _, _ in found])
         bits = np.left_shift(np.uint32(1), _bit(said_by.take(places), distances), dtype=np.uint32, casting="unsafe")
-        which, within, _ = _spread(np, self._counts.take(lists))
+        which, within, _ = spread(self._counts.take(lists))
         ways = self._lists.take(self._begins.take(lists).take(which) + within)
         met = np.flatnonzero((self._when.take(ways) & bits.take(which)) != 0)
         places, ways = places.take(which.take(met)), ways.take(met)
@@ -122,14 +123,16 @@ class Candidates:
         open_ = np.flatnonzero(~met & (length > 1))
         if len(open_):
             # All words of all stretches that are still open, one after the other.
-            which, within, begins = _spread(np, length.take(open_) - 1)
+            which, within, begins = spread(length.take(open_) - 1)
             words = self._kind.take(padded.take((at.take(open_) + 1).take(which) + within))
             met[open_] = np.logical_or.reduceat(self._member.take(row.take(open_).take(which) + words), begins)
         return met
 
 
-def _spread(np: Any, counts: Any) -> tuple[Any, Any, Any]:
+def spread(counts: Any) -> tuple[Any, Any, Any]:
     """So many of each, one after the other: which each is of, its number among those, and where those of each begin."""
+    import numpy as np
+
     begins = np.cumsum(counts)
     begins -= counts
     which = np.repeat(np.arange(len(counts)), counts)
@@ -152,8 +155,8 @@ def _rows_of(symbols: Iterable[str]) -> list[int]:
 
 
 def _colours(np: Any, ways: Sequence[Entry], program: Program) -> Any:
-    """The colour of every symbol that can be second of a pair, by row: one bit of 64, none for the others."""
-    symbols = {one for way in ways if way.second for one in way.second.symbols}
+    """The colour of every symbol that can be one of a pair, by row: one bit of 64, none for the others."""
+    symbols = {one for way in ways if way.second for one in way.anchor | way.second.symbols}
     colours = np.zeros(_ROWS, dtype=np.uint64)
     for rank, one in enumerate(sorted(symbols, key=lambda one: (-program.share(frozenset([one])), one))):
         bit = rank if rank < _OWN else _OWN + rank % (_COLOURS - _OWN)
@@ -184,26 +187,30 @@ class _Kinds:
 
 
 class _Pairs:
-    """The ways of every pair of words that is met at some of ``distances`` (0: single words), added to ``lists``."""
+    """The ways of every pair of words that is met at some distances (0: single words), added to ``lists``: those whose
+    first word is the rarer one, or those whose second is. The rarer one is looked for first."""
 
     def __init__(
         self,
         np: Any,
         ways: Sequence[Entry],
-        distances: range,
+        which: tuple[range, bool],
         said_by: Sequence[int],
         colour: Any,
         lists: list[list[int]],
+        program: Program,
     ) -> None:
         self._np = np
-        self._distances = distances
+        self._distances, self._first_first = distances, first_first = which
         held: list[tuple[int, Symbols, Symbols, int]] = []
         for number, way in enumerate(ways):
             second = way.second or Word(frozenset(), 0, 0)
             bits = sum(1 << distance for distance in distances if second.first <= distance <= second.last)
-            if bits:
+            rarer_first = not second.symbols or program.share(way.anchor) <= program.share(second.symbols)
+            if bits and rarer_first == first_first:
                 held.append((number, way.anchor, second.symbols, bits))
-        self._heads = self._colours_behind(held, said_by, colour)
+        self._heads = self._colours_asked(held, said_by, colour)
+        self._head = self._heads != 0
         left, right = _Kinds(first for _, first, _, _ in held), _Kinds(last for _, _, last, _ in held if last)
         width = max(right.count, _SINGLE + 1)
         self._left, self._right = left.lookup(np) * width, right.lookup(np)
@@ -222,29 +229,34 @@ class _Pairs:
         self._table[list(own)] = np.arange(len(lists), len(lists) + len(own))
         lists += own.values()
 
-    def _colours_behind(
+    def _colours_asked(
         self, held: Sequence[tuple[int, Symbols, Symbols, int]], said_by: Sequence[int], colour: Any
     ) -> Any:
-        """The colours that a second word can have behind each first one, by whoever says it and row."""
+        """The colours that the other of a pair can have, by whoever says the one looked for first and its row."""
         np = self._np
         heads = np.zeros((_SPEAKERS, _ROWS), dtype=np.uint64)
-        for number, anchor, symbols, _ in held:
-            colours = np.bitwise_or.reduce(colour[_rows_of(symbols)]) if symbols else ~np.uint64(0)
+        for number, first, second, _ in held:
+            one, other = (first, second) if self._first_first else (second, first)
+            colours = np.bitwise_or.reduce(colour[_rows_of(other)]) if other else ~np.uint64(0)
             for said in range(1, _SPEAKERS):
                 if said & said_by[number]:
-                    heads[said, _rows_of(anchor)] |= colours
+                    heads[said, _rows_of(one)] |= colours
         return heads.ravel()
 
     def find(self, rows: Any, lines: Any, seen: Any) -> Iterator[tuple[Any, Any, int]]:
         """(places of the first words, lists of ways, distance) of the pairs in a text's rows, for each distance in
         turn. ``lines`` are the rows by whoever says them, ``seen`` the words' colours."""
         np = self._np
-        heads = self._heads.take(lines)
+        every = np.flatnonzero(self._head.take(lines))
+        asked = self._heads.take(lines.take(every))
         for distance in self._distances:
-            # The last words of a text have no other so far behind them.
-            count = max(0, len(rows) - distance)
-            behind = heads[:count] & seen[distance:] if distance else heads
-            places = np.flatnonzero(behind != 0)
+            away = distance if self._first_first else -distance
+            # The words at the ends of a text have no other so far before or behind them.
+            low, high = every.searchsorted([max(0, -away), len(rows) - max(0, away)])
+            places = every[low:high]
+            if distance:
+                met = np.flatnonzero((asked[low:high] & seen.take(places + away)) != 0)
+                places = places.take(met) + min(0, away)
             tails = self._right.take(rows.take(places + distance)) if distance else _SINGLE
             pairs = self._left.take(rows.take(places)) + tails
             met = np.flatnonzero(self._met.take(pairs) & np.uint8(1 << distance))

@@ -16,10 +16,10 @@ from operator import attrgetter
 from typing import Any
 
 from callscan.lexicon.alphabet import Alphabet, Language, WordMemory
-from callscan.lexicon.candidates import Candidates
+from callscan.lexicon.candidates import Candidates, spread
 from callscan.lexicon.columns import Vocabulary
 from callscan.lexicon.pattern import Near, Node, Pattern
-from callscan.lexicon.program import Program, compiled, edge, features, has_gap, leaves, needed
+from callscan.lexicon.program import Program, charset, compiled, edge, features, has_gap, leaves
 from callscan.lexicon.rules import Context, IssueRules, Rule
 from callscan.lexicon.stream import SAID_BY, AnyStream, Stream
 from callscan.lexicon.words import WordTable
@@ -28,6 +28,7 @@ from callscan.records import Hit, Speaker, Transcript
 _SymbolsOf = Callable[[Node, Program], frozenset[str] | None]
 
 _BY_TIME = attrgetter("start", "issue", "end")
+_ANYONE = 1
 CONTEXT_REACH = 14
 """Words before and after a match in which exceptions and flags are looked for."""
 
@@ -55,7 +56,10 @@ class _Compiled:
         if self.gaps and self._stop:
             self.strict = compiled(expression(pattern.node, self._stop)).match
         self.unless = [(compiled(expression(node)).search, reach) for node, reach in pattern.unless]
-        self.search = compiled(expression(pattern.node)).search
+        # Where a match cannot begin is told by one look at what it can begin with.
+        first = edge(pattern.node, self._program, last=False)
+        ahead = f"(?={charset(first)})" if first else ""
+        self.search = compiled(ahead + expression(pattern.node)).search
         return self.search(text, low, high)
 
 
@@ -72,13 +76,6 @@ class _Context:
     after_first: frozenset[str] | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Exceptions:
-    search: Any
-    needed: frozenset[str] | None
-    """Symbols of which every exception holds one; None where there are none."""
-
-
 @dataclass(slots=True)
 class _Found:
     compiled: _Compiled
@@ -88,6 +85,8 @@ class _Found:
     flags: set[str]
     gap: tuple[int, int] | None = None
     """The words on both sides of a distance in seconds."""
+    near_exception: bool = False
+    """An exception of its issue may be around it."""
     rejected: bool = False
     """It is none after all, though it may still tell what others are."""
 
@@ -115,11 +114,7 @@ class Matcher:
         self._issues = issues
         inside = {c.flag: self._inside(c) for c in contexts}
         self._stop = inside.get("negated", "")
-        self._exceptions = {
-            name: _Exceptions(self._one_of(issue.exceptions), self._any_of(needed, issue.exceptions))
-            for name, issue in issues.items()
-            if issue.exceptions
-        }
+        self._exceptions = {name: self._one_of(issue.exceptions) for name, issue in issues.items() if issue.exceptions}
         self._contexts = [
             _Context(
                 context.flag,
@@ -143,6 +138,10 @@ class Matcher:
         ]
         said_by = [SAID_BY[rule.speaker or "unknown"] for rule in rules]
         self.candidates = Candidates([rule.pattern.node for rule in rules], said_by, self.program)
+        self._numbers = {name: number for number, name in enumerate(issues)}
+        excepting = [(self._numbers[name], p.node) for name, issue in issues.items() for p in issue.exceptions]
+        self._excepted = [number for number, _ in excepting]
+        self._excepting = Candidates([node for _, node in excepting], [_ANYONE] * len(excepting), self.program)
 
     def _inside(self, context: Context) -> str:
         symbols: set[str] = set()
@@ -173,6 +172,7 @@ class Matcher:
         """The hits of each call of a stream that has any, by start time."""
         found = self._search(stream) if len(stream) else []
         self._reject(stream, found)
+        self._look_around(stream, found)
         by_issue: dict[tuple[int, str], list[_Found]] = {}
         calls = stream.calls([one.start for one in found]).tolist() if found else []
         for call, one in zip(calls, found, strict=True):
@@ -221,6 +221,22 @@ class Matcher:
                 start = stream.evidence([one.start], [one.end])[0].start
                 one.rejected |= not _in_window(rule, start, stream.length(one.start))
 
+    def _look_around(self, stream: AnyStream, found: list[_Found]) -> None:
+        """Say which matches have an exception around them, as far as :class:`Candidates` can tell."""
+        if not found or not self._excepted:
+            return
+        import numpy as np
+
+        low = np.maximum(np.array([one.start for one in found]) - CONTEXT_REACH, 0)
+        high = np.minimum(np.array([one.end for one in found]) + CONTEXT_REACH, len(stream))
+        which, within, _ = spread(high - low)
+        kept = stream.kept.take(low.take(which) + within)
+        places, numbers, _, _ = self._excepting.find(kept, np.full(len(kept), _ANYONE, dtype=np.uint8))
+        around = which.take(places)
+        issues = np.array([self._numbers[one.compiled.rule.issue] for one in found])
+        for at in around[np.array(self._excepted).take(numbers) == issues.take(around)].tolist():
+            found[at].near_exception = True
+
     def _kept(self, stream: AnyStream, issue: str, ones: list[_Found]) -> list[_Found]:
         """What is left of the matches of an issue in a call, where they say the same or are excepted."""
         ones = self._unexplained(stream.text, ones)
@@ -256,15 +272,12 @@ class Matcher:
         return kept
 
     def _excluded(self, issue: str, text: str, ones: list[_Found]) -> list[tuple[int, int]]:
-        exceptions = self._exceptions.get(issue)
-        if exceptions is None:
-            return []
         spans: set[tuple[int, int]] = set()
         for one in ones:
-            # A text's end is where a search ends anyway; its beginning is not where a slice begins.
-            low, high = one.start - CONTEXT_REACH if one.start > CONTEXT_REACH else 0, one.end + CONTEXT_REACH
-            if exceptions.needed is None or not exceptions.needed.isdisjoint(text[low:high]):
-                spans.update([e.span() for e in exceptions.search.finditer(text, low, high)])
+            if one.near_exception:
+                # A text's end is where a search ends anyway; its beginning is not where a slice begins.
+                low, high = max(0, one.start - CONTEXT_REACH), one.end + CONTEXT_REACH
+                spans.update([e.span() for e in self._exceptions[issue].finditer(text, low, high)])
         return list(spans)
 
     def _hits(self, stream: AnyStream, found: list[_Found]) -> list[Hit]:

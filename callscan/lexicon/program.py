@@ -54,7 +54,7 @@ class Program:
 
     def _expression(self, node: Node, stopped_by: str) -> str:
         if isinstance(node, Said | Fused | Shape):
-            return _charset(self.symbols(node))
+            return charset(self.symbols(node))
         if isinstance(node, Gap):
             return _gap(node.most, stopped_by)
         if isinstance(node, Seq):
@@ -70,7 +70,7 @@ class Program:
                 else:
                     others.append(self.expression(option, stopped_by))
             if singles:
-                others.append(_charset(singles))
+                others.append(charset(singles))
             return others[0] if len(others) == 1 else f"(?:{'|'.join(others)})"
         first, second = self.expression(node.first, stopped_by), self.expression(node.second, stopped_by)
         gap = _gap(node.words, stopped_by)
@@ -207,7 +207,8 @@ def has_gap(node: Node) -> bool:
     return isinstance(node, Gap | Near) or any(has_gap(part) for part in _parts(node))
 
 
-def _charset(symbols: Iterable[str]) -> str:
+def charset(symbols: Iterable[str]) -> str:
+    """The expression for one of some symbols."""
     chars = sorted(symbols)
     return chars[0] if len(chars) == 1 else f"[{''.join(chars)}]" if chars else "(?!)"
 

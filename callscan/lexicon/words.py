@@ -15,7 +15,7 @@ from typing import Any
 from callscan.lexicon.alphabet import MAX_WORD_LENGTH, OTHER, WordMemory
 
 _TYPOGRAPHIC = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "œ": "½", "Œ": "½", "Ÿ": "ÿ", "…": ".", "–": "-", "—": "-"})
-_BLOCK = 1 << 15
+_BLOCK = 1 << 16
 _STEP = 8
 _PRIME = 0x9E3779B97F4A7C15
 _MIX = 0xD6E8FEB86659FD93
