@@ -54,13 +54,13 @@ pipeline:
 
 params:
   clustering:
-    threshold: 0.6
+    threshold: 0.5
     Fa: 0.07
     Fb: 0.8
   segmentation:
     min_duration_off: 0.0
 """
-"""As community-1, but for a longer step and smaller batches."""
+"""As community-1, but for a longer step, smaller batches, and a finer first clustering: short windows scatter more."""
 
 
 @dataclass(frozen=True)
