@@ -55,22 +55,26 @@ def lay_out(transcripts: Sequence[Transcript]) -> Layout:
 
     counts = [len(transcript.segments) for transcript in transcripts]
     every = [segment for transcript in transcripts for segment in transcript.segments]
-    rank = np.array([_RANKS[segment.speaker] for segment in every], dtype=np.intp)
-    left_out = [at for at, s in enumerate(every) if s.flags and not UNHEARD.isdisjoint(s.flags)]
-    rank[left_out] = _RANKS["ivr"]
-    start = np.array([segment.start for segment in every], dtype=np.float64)
-    channel = np.array([segment.channel for segment in every], dtype=np.int64)
     call = np.repeat(np.arange(len(counts)), counts)
-    order = np.lexsort((start, channel, rank, call))
-    order = order[rank[order] != _RANKS["ivr"]]
+    rank = np.array([_RANKS[segment.speaker] for segment in every], dtype=np.intp)
+    rank[[at for at, s in enumerate(every) if s.flags and not UNHEARD.isdisjoint(s.flags)]] = _RANKS["ivr"]
+    kept = np.flatnonzero(rank != _RANKS["ivr"])
+    if len(kept) < len(every):
+        call, rank, every = call[kept], rank[kept], [every[at] for at in kept.tolist()]
+    start = np.array([segment.start for segment in every], dtype=np.float64)
+    # One number for whose words in which call they are: sorting by one is faster than by three.
+    channel = np.array([segment.channel for segment in every], dtype=np.intp)
+    whose = (call * len(_RANKS) + rank) * (channel.max(initial=0) + 1) + channel
+    order = np.lexsort((start, whose))
     segments = [every[at] for at in order.tolist()]
-    call, rank, channel, start = call[order], rank[order], channel[order], start[order]
+    call, whose, start = call[order], whose[order], start[order]
     end = np.array([segment.end for segment in segments], dtype=np.float64)
-    fresh = (call[1:] != call[:-1]) | (rank[1:] != rank[:-1]) | (channel[1:] != channel[:-1])
+    fresh = whose[1:] != whose[:-1]
     reached = ~fresh & (start[1:] - end[:-1] <= PAUSE)
     parts = [text_of(segment) if segment.words else segment.text for segment in segments]
     first = np.cumsum(counts) - counts
-    layout = Layout("", segments, call, order - first[call], np.flatnonzero(np.append(fresh, True)[: len(segments)]))
+    runs = np.flatnonzero(np.append(fresh, True)[: len(segments)])
+    layout = Layout("", segments, call, kept[order] - first[call], runs)
     marks = [SEGMENT_MARK if over else BREAK_MARK for over in reached.tolist()]
     layout.text = _interleaved(parts, marks)
     if layout.text.count("\x1e") + layout.text.count("\x1d") > len(marks):
