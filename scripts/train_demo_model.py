@@ -2,7 +2,7 @@
 
 Makes the corpus with espeak-ng, trains in stages and exports to ``callscan/demo/model``; then
 ``scripts/evaluate_demo_model.py --card`` measures it. Interrupted, the same command goes on from its last checkpoint.
-A GPU is used where there is one; without, it takes about four hours on one core.
+A GPU is used where there is one; without, it takes about five hours on one core.
 Needs Debian's espeak-ng and sox, and from PyPI ``torch openai-whisper tokenizers soxr`` beside callscan itself.
 """
 
@@ -41,9 +41,29 @@ STAGES = (
         silent=0.08,
         ctc=0.3,
     ),
+    Stage(
+        "again",
+        4600,
+        lengths=(5, 10, 5, 10, 3, 10, 5, 30),
+        audio=120,
+        single=False,
+        rate=1.6e-3,
+        silent=0.06,
+        ctc=0.3,
+    ),
+    Stage(
+        "fine",
+        1600,
+        lengths=(5, 10, 5, 10, 3, 10, 5, 30),
+        audio=120,
+        single=False,
+        rate=1e-3,
+        silent=0.06,
+        ctc=0.3,
+    ),
 )
 WARMUP = 100
-UTTERANCES, TEST_UTTERANCES = 32_000, 2_000
+UTTERANCES, TEST_UTTERANCES = 46_000, 2_000
 
 
 def loss_of(net: Whisperling, batch: Batch, pcm: Tensor, ctc_weight: float) -> tuple[Tensor, Tensor]:

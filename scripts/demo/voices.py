@@ -55,24 +55,25 @@ def variants() -> list[str]:
 
 def _invent(rng: random.Random) -> str:
     """A voice variant that nobody has: the lines of an espeak-ng voice file."""
-    low, tract = rng.uniform(55, 230), rng.uniform(88, 132)
+    low, tract = rng.uniform(50, 240), rng.uniform(88, 136)
     lines = ["language variant", f"pitch {low:.0f} {low * rng.uniform(1.15, 1.7):.0f}"]
     if rng.random() < 0.15:
         lines.append(f"klatt {rng.randint(1, 6)}")
+    spread = rng.choice((0.06, 0.1, 0.16))
     for formant in range(9):
         fade = 1 if formant < 4 else rng.uniform(0.2, 1.1)
-        frequency, width = tract * rng.uniform(0.92, 1.08), rng.uniform(60, 170)
+        frequency, width = tract * rng.uniform(1 - spread, 1 + spread), rng.uniform(60, 180)
         lines.append(f"formant {formant} {frequency:.0f} {rng.uniform(60, 150) * fade:.0f} {width:.0f}")
     settings = {
         f"roughness {rng.randint(0, 5)}": 0.5,
         f"flutter {rng.randint(0, 15)}": 0.5,
-        f"voicing {rng.randint(40, 200)}": 0.4,
-        f"consonants {rng.randint(50, 140)} {rng.randint(30, 120)}": 0.5,
+        f"voicing {rng.randint(25, 255)}": 0.5,
+        f"consonants {rng.randint(40, 140)} {rng.randint(15, 120)}": 0.5,
         f"echo {rng.randint(20, 130)} {rng.randint(5, 50)}": 0.25,
-        "breath " + " ".join(str(rng.randint(0, 10)) for _ in range(8)): 0.25,
-        "tone " + " ".join(f"{hertz} {rng.randint(20, 250)}" for hertz in (300, 700, 1400, 2500, 4000)): 0.4,
+        "breath " + " ".join(str(rng.randint(0, 13)) for _ in range(8)): 0.25,
+        "tone " + " ".join(f"{hertz} {rng.randint(20, 255)}" for hertz in (400, 1300, 4000)): 0.4,
         "stressAmp " + " ".join(str(rng.randint(12, 28)) for _ in range(8)): 0.5,
-        "stressAdd " + " ".join(str(rng.randint(-20, 80)) for _ in range(8)): 0.3,
+        "stressAdd " + " ".join(str(rng.randint(-20, 120)) for _ in range(8)): 0.3,
         f"intonation {rng.randint(1, 4)}": 0.3,
     }
     return "\n".join(lines + [line for line, share in settings.items() if rng.random() < share]) + "\n"
