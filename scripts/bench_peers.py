@@ -130,7 +130,7 @@ def run_callscan(run: Run) -> Work:
 
 
 def run_bare(run: Run) -> Work:
-    """Encoder and decoder alone, on callscan's windows of the first ten calls it is given, prepared beforehand."""
+    """Encoder and decoder alone, on callscan's windows, prepared beforehand."""
     from concurrent.futures import ThreadPoolExecutor
     from contextlib import ExitStack
 
