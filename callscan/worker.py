@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import PurePosixPath
 from types import TracebackType
 from typing import Any
@@ -39,6 +40,9 @@ VERSION = 2
 
 _AHEAD = 4
 """Recordings that are being decoded before the engine asks for them."""
+
+_BEGUN = 4
+"""Shards that are begun and not committed: where no recording can be heard, the engine never gives a call back."""
 
 EngineFactory = Callable[[], SpeechEngine]
 """Makes the engine in the process that uses it; must be picklable."""
@@ -149,16 +153,18 @@ class Worker:
         self._engine.meter.take()
         begun: deque[_Shard] = deque()
         committed = time.perf_counter()
-        for call, speech in self._transcribed(self._opened(tasks, begun)):
-            call.shard.records[call.planned.recording.uri] = self._heard(call, speech)
-            call.shard.heard += 1
-            done(1)
-            while begun and begun[0].complete:
+        rest = iter(tasks)
+        for task in rest:
+            for call, speech in self._transcribed(self._opened(chain([task], rest), begun)):
+                call.shard.records[call.planned.recording.uri] = self._heard(call, speech)
+                call.shard.heard += 1
+                done(1)
+                while begun and begun[0].complete:
+                    yield self._commit(begun.popleft(), committed, done)
+                    committed = time.perf_counter()
+            while begun:
                 yield self._commit(begun.popleft(), committed, done)
                 committed = time.perf_counter()
-        while begun:
-            yield self._commit(begun.popleft(), committed, done)
-            committed = time.perf_counter()
 
     def _commit(self, shard: _Shard, began: float, done: Callable[[int], None]) -> Summary:
         """Write the records of a shard; its cost is what was spent since ``began``, when the last one was written."""
@@ -182,14 +188,14 @@ class Worker:
         statuses = dict(Counter(record.status for record in ordered))
         return Summary(shard.task.shard, statuses, audio, time.perf_counter() - began)
 
-    def _opened(self, tasks: Iterable[Task], begun: deque[_Shard]) -> Iterator[_Call]:
+    def _opened(self, tasks: Iterator[Task], begun: deque[_Shard]) -> Iterator[_Call]:
         """The calls that can be transcribed, decoded a few ahead; those that cannot go straight into their records.
 
-        A shard is put into ``begun`` when its first recording is taken up.
+        A shard is put into ``begun`` when its first recording is taken up; it ends where that holds :data:`_BEGUN`.
         """
 
         def recordings() -> Iterator[tuple[_Shard, Planned]]:
-            for task in tasks:
+            while len(begun) < _BEGUN and (task := next(tasks, None)) is not None:
                 begun.append(shard := _Shard(task))
                 for planned in task.calls:
                     yield shard, planned

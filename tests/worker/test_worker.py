@@ -305,3 +305,24 @@ def test_the_next_shard_is_taken_up_before_the_last_one_is_done(tmp_path: Path) 
     ]
     walls = [cost["wall_s"] for cost in archive.costs()]
     assert all(wall > 0 for wall in walls)
+
+
+def test_shards_of_which_nothing_can_be_heard_are_committed_on_the_way(tmp_path: Path) -> None:
+    archive = Archive.create(str(tmp_path / "archive"))
+    broken = []
+    for number in range(10):
+        (tmp_path / f"{number}.wav").write_bytes(b"no audio")
+        broken.append(planned(tmp_path / f"{number}.wav"))
+    taken = 0
+
+    def tasks() -> Iterator[Task]:
+        nonlocal taken
+        for number, call in enumerate(broken):
+            taken += 1
+            yield Task(f"000001-{number:06d}", (call,))
+
+    with Worker(archive.url, Settings(), FakeEngine) as worker:
+        for number, summary in enumerate(worker.work(tasks())):
+            assert summary.statuses == {"quarantined": 1}
+            assert taken <= number + 4
+    assert len(archive.shard_ids()) == 10
