@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from datetime import date
 from pathlib import Path
@@ -16,9 +17,10 @@ if TYPE_CHECKING:
 
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from callscan.report import Report
-    from callscan.report.contract import Alert
+    from callscan.report.contract import Alert, Evidence
     from callscan.report.difference import Change, Moved
 
 ARCHIVE = Annotated[str, typer.Argument(metavar="DIR", help="Folder or URL of the archive.")]
@@ -32,6 +34,9 @@ ALERT = Annotated[
 WEBHOOK = Annotated[
     str | None, typer.Option(metavar="URL", help="Send alerts there as CloudEvents; a failure is told, and no more.")
 ]
+_LEAD = re.compile(r"(\S+\s+){0,4}\S*$")
+"""What a table shows of a sentence before the words that count: four words at most, and a part of one."""
+
 JSON = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else there.")]
 
 
@@ -229,20 +234,36 @@ def _issues(report: Report) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=f"Issues in {report.calls} calls", title_justify="left", box=None, pad_edge=False)
-    # On a narrow terminal the quotes give way, never a number or a name.
+    table = Table(title=f"Issues in {report.calls} calls", title_justify="left", box=None, pad_edge=False, expand=True)
+    # On a narrow terminal the quotes give way, never a number or a name: they have what the others leave.
     table.add_column("issue", no_wrap=True, min_width=max(len(issue.label.en or issue.id) for issue in report.issues))
     for name, width in (("calls", 5), ("per 100", 7), ("95 %", 10), ("hits", 4)):
         table.add_column(name, justify="right", no_wrap=True, min_width=width)
-    table.add_column("what was said", no_wrap=True, overflow="ellipsis")
+    table.add_column("what was said", no_wrap=True, overflow="ellipsis", ratio=1)
     for issue in report.issues:
         rate = "–" if issue.calls_per_100 is None else f"{issue.calls_per_100:.1f}"
         interval = f"{issue.interval.low:.1f}–{issue.interval.high:.1f}" if issue.interval else "–"
-        quote = Text(f"« {issue.examples[0].quote} »" if issue.examples else "", style="dim")
+        said = _said(issue.examples[0]) if issue.examples else Text("")
         style = "" if issue.calls else "dim"
         label = Text(issue.label.en or issue.id)
-        table.add_row(label, str(issue.calls), rate, interval, str(issue.hits), quote, style=style)
+        table.add_row(label, str(issue.calls), rate, interval, str(issue.hits), said, style=style)
     return table
+
+
+def _said(example: Evidence) -> Text:
+    """The words that count, within the sentence they are from: a few words before, as much after as there is room."""
+    from rich.text import Text
+
+    before, quote, after = example.context.partition(example.quote)
+    if not quote:  # it goes on in another segment
+        before, quote, after = "", example.quote, ""
+    sentence = re.split(r"(?<=[.?!])\s+", before)[-1]
+    lead = _LEAD.search(sentence)
+    text = Text("« … " if lead and lead.start() else "« ", style="dim")
+    text.append(lead[0].lstrip() if lead else "")
+    text.append(quote, "not dim")
+    text.append(re.split(r"(?<=[.?!])\s", after)[0] + " »")
+    return text
 
 
 def _day(text: str | None) -> date | None:

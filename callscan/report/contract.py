@@ -79,6 +79,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
     speaker: Speaker
     speaker_known: bool
     quote: str
+    context: Annotated[str, Meta(description="the segment that the quote begins in")]
     pattern: str
     lexicon: Annotated[str, Meta(description="digest of the lexicon that found it")]
     probability: Probability

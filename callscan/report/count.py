@@ -120,13 +120,15 @@ def evidence(connection: DuckDBPyConnection, condition: str, limit: int = EXAMPL
             QUALIFY row_number() OVER (
                 PARTITION BY h.issue, h.key
                 ORDER BY h.speaker_known DESC, h.probability DESC, h.start, h.pattern) = 1)
-        SELECT issue, call_id, key, uri, start, "end", speaker, speaker_known, quote, pattern, lexicon, probability
+        SELECT
+            issue, call_id, key, uri, start, "end", speaker, speaker_known, quote, context, pattern, lexicon,
+            probability
         FROM one QUALIFY row_number() OVER (
             PARTITION BY issue ORDER BY speaker_known DESC, probability DESC, key) <= {limit}
         ORDER BY issue, speaker_known DESC, probability DESC, key"""
     ).fetchall()
     found: dict[str, list[Evidence]] = {}
-    for issue, call_id, key, uri, start, end, speaker, known, quote, pattern, lexicon, probability in rows:
+    for issue, call_id, key, uri, start, end, speaker, known, quote, context, pattern, lexicon, probability in rows:
         found.setdefault(issue, []).append(
             Evidence(
                 call_id=call_id,
@@ -137,6 +139,7 @@ def evidence(connection: DuckDBPyConnection, condition: str, limit: int = EXAMPL
                 speaker=speaker,
                 speaker_known=known,
                 quote=quote,
+                context=context,
                 pattern=pattern,
                 lexicon=lexicon,
                 probability=round(probability, 4),

@@ -269,8 +269,19 @@ def test_markup_in_what_was_said_is_text(tmp_path: Path) -> None:
     lexicon = PhraseLexicon({"[red]x": ("customer", ("[bold]colis[/bold] jamais",))})
     record = call("a", [("customer", "oui [bold]colis[/bold] jamais")])
     text = shown(count(make_archive(tmp_path / "archive", [record]), lexicon))
-    assert "« [bold]colis[/bold] jamais »" in text
+    assert "« oui [bold]colis[/bold] jamais »" in text
     assert "[red]x" in text
+
+
+def test_the_words_that_count_are_shown_in_their_sentence(tmp_path: Path) -> None:
+    before = "Bonjour. Alors écoutez voilà je vous appelle parce que mon"
+    record = call("a", [("customer", f"{before} colis n'est jamais arrivé chez moi. Merci.")])
+    lexicon = PhraseLexicon({"delivery": ("customer", ("colis n'est jamais",))})
+    report = count(make_archive(tmp_path / "archive", [record]), lexicon)
+    assert "« … appelle parce que mon colis n'est jamais arrivé chez moi. »" in shown(report)
+    narrow = Console(width=60, file=io.StringIO(), record=True)
+    commands.show(report, narrow)
+    assert "…\n" in narrow.export_text()
 
 
 def test_changes_on_the_terminal(archive: Archive) -> None:
