@@ -6,6 +6,8 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from callscan.lexicon.alphabet import BREAK, JOIN, OTHER, SEGMENT
@@ -20,10 +22,10 @@ ASKED_SOON = 300
 """Letters to the end of a question, at most."""
 UNHEARD = frozenset({"phantom", "loop"})
 STOPS = ".!?;"
-_STOP, _SPACE = 1, 2
-_KINDS = bytes(_STOP if chr(code) in STOPS else _SPACE if chr(code).isspace() else 0 for code in range(256))
-"""What ends a sentence, and what stands after it, by letter of Latin-1."""
 _SENTENCE_END = re.compile(r"[.!?;](?=\s|$)")
+_SPEAKER, _FLAGS, _CHANNEL, _START, _END, _WORDS, _TEXT = map(
+    attrgetter, ("speaker", "flags", "channel", "start", "end", "words", "text")
+)
 _MARK = re.compile("[\x1d\x1e]")
 _MARKS = re.compile(r"\s*[\x1d\x1e]\s*")
 
@@ -53,32 +55,37 @@ def lay_out(transcripts: Sequence[Transcript]) -> Layout:
     """
     import numpy as np
 
-    counts = [len(transcript.segments) for transcript in transcripts]
-    every = [segment for transcript in transcripts for segment in transcript.segments]
+    segments = [transcript.segments for transcript in transcripts]
+    counts = [len(own) for own in segments]
+    every = [*chain.from_iterable(segments)]
     call = np.repeat(np.arange(len(counts)), counts)
-    rank = np.array([_RANKS[segment.speaker] for segment in every], dtype=np.intp)
-    rank[[at for at, s in enumerate(every) if s.flags and not UNHEARD.isdisjoint(s.flags)]] = _RANKS["ivr"]
+    rank = np.fromiter(map(_RANKS.__getitem__, map(_SPEAKER, every)), np.int64, len(every))
+    if any(map(_FLAGS, every)):
+        rank[[at for at, s in enumerate(every) if not UNHEARD.isdisjoint(s.flags)]] = _RANKS["ivr"]
     kept = np.flatnonzero(rank != _RANKS["ivr"])
     if len(kept) < len(every):
-        call, rank, every = call[kept], rank[kept], [every[at] for at in kept.tolist()]
-    start = np.array([segment.start for segment in every], dtype=np.float64)
+        call, rank, every = call.take(kept), rank.take(kept), [every[at] for at in kept.tolist()]
+    start = np.fromiter(map(_START, every), np.float64, len(every))
     # One number for whose words in which call they are: sorting by one is faster than by three.
-    channel = np.array([segment.channel for segment in every], dtype=np.intp)
+    channel = np.fromiter(map(_CHANNEL, every), np.int64, len(every))
     whose = (call * len(_RANKS) + rank) * (channel.max(initial=0) + 1) + channel
-    order = np.lexsort((start, whose))
-    segments = [every[at] for at in order.tolist()]
-    call, whose, start = call[order], whose[order], start[order]
-    end = np.array([segment.end for segment in segments], dtype=np.float64)
+    in_order = np.all((start[1:] >= start[:-1]) | (call[1:] != call[:-1]))
+    order = np.argsort(whose, kind="stable") if in_order else np.lexsort((start, whose))
+    ordered = [*map(every.__getitem__, order.tolist())]
+    call, whose, start = call.take(order), whose.take(order), start.take(order)
+    end = np.fromiter(map(_END, ordered), np.float64, len(ordered))
     fresh = whose[1:] != whose[:-1]
     reached = ~fresh & (start[1:] - end[:-1] <= PAUSE)
-    parts = [text_of(segment) if segment.words else segment.text for segment in segments]
+    spoken = any(map(_WORDS, ordered))
+    parts = [*(map(text_of, ordered) if spoken else map(_TEXT, ordered))]
     first = np.cumsum(counts) - counts
-    runs = np.flatnonzero(np.append(fresh, True)[: len(segments)])
-    layout = Layout("", segments, call, kept[order] - first[call], runs)
+    runs = np.flatnonzero(np.append(fresh, True)[: len(ordered)])
+    layout = Layout("", ordered, call, kept.take(order) - first.take(call), runs)
     marks = [SEGMENT_MARK if over else BREAK_MARK for over in reached.tolist()]
+    said = "".join(parts)
+    if "\x1e" in said or "\x1d" in said:
+        parts = [_MARK.sub(" ", part) for part in parts]
     layout.text = _interleaved(parts, marks)
-    if layout.text.count("\x1e") + layout.text.count("\x1d") > len(marks):
-        layout.text = _interleaved([_MARK.sub(" ", part) for part in parts], marks)
     return layout
 
 
@@ -184,7 +191,6 @@ class Stream(AnyStream):
         self.runs = np.append(marks - self._gone.searchsorted(marks), len(self.kept))[: len(runs)]
         speakers = np.array([SAID_BY[segments[last].speaker] for last in runs.tolist()], dtype=np.uint8)
         self.said_by = np.repeat(speakers, np.diff(self.runs, prepend=0))
-        self._stops: Any = None
         self._edges: Any = None
         self._owners: dict[int, list[int]] = {}
 
@@ -242,38 +248,30 @@ class Stream(AnyStream):
     def stopped(self, starts: Any, ends: Any) -> Any:
         """See :meth:`AnyStream.stopped`."""
         first, last = self._word(self._raw(starts)), self._word(self._raw(self._np.subtract(ends, 1)))
-        return self._stopped(self._starts[first], self._ends[last])
+        found = map(self._stopped, self._starts[first].tolist(), self._ends[last].tolist())
+        return self._np.array([*found], dtype=bool)
 
     def cut(self, start: int, end: int) -> bool:
         """See :meth:`AnyStream.cut`."""
         after = int(self._ends[self._word(self._raw(start))])
         next_word = int(self._starts[self._word(self._raw(end))])
-        return after < next_word and (
-            self._written[next_word - 1] in STOPS or bool(self._stopped([after], [next_word])[0])
-        )
+        return after < next_word and (self._written[next_word - 1] in STOPS or self._stopped(after, next_word))
 
     def asked(self, ends: Any) -> Any:
         """See :meth:`AnyStream.asked`."""
-        np, written = self._np, self._written
-        after = self._ends[self._word(self._raw(np.subtract(ends, 1)))]
-        stops = self._sentence_ends()
-        found = stops[stops.searchsorted(after)]
-        asked = found < np.minimum(after + ASKED_SOON, len(written))
-        for number in np.flatnonzero(asked).tolist():
-            low, high = int(after[number]), int(found[number])
-            # What is said after a pause, or by another, is another sentence.
-            asked[number] = written[high] == "?" and "\x1d" not in written[low:high]
-        return asked
+        after = self._ends[self._word(self._raw(self._np.subtract(ends, 1)))]
+        return self._np.array([*map(self._asked, after.tolist())], dtype=bool)
 
-    def _stopped(self, begins: Any, ends: Any) -> Any:
-        stops = self._sentence_ends()
-        return stops[stops.searchsorted(begins)] < ends
+    def _asked(self, after: int) -> bool:
+        # One letter more than counts: what stands behind the last one tells whether it ends a sentence.
+        stop = _SENTENCE_END.search(self._written, after, after + ASKED_SOON + 1)
+        if stop is None or stop.start() >= after + ASKED_SOON:
+            return False
+        # What is said after a pause, or by another, is another sentence.
+        return stop[0] == "?" and "\x1d" not in self._written[after : stop.start()]
 
-    def _sentence_ends(self) -> Any:
-        """Where the sentences of the whole stream end, and a place behind it."""
-        if self._stops is None:
-            self._stops = self._np.append(sentence_ends(self._written), len(self._written) + 1)
-        return self._stops
+    def _stopped(self, begin: int, end: int) -> bool:
+        return _SENTENCE_END.search(self._written, begin, end) is not None
 
     def _bounds(self, numbers: Any) -> tuple[Any, Any]:
         """The first words of segments and the words after their last, among all words."""
@@ -311,18 +309,6 @@ class Stream(AnyStream):
                 found.extend([position] * len(clean.split()))
             self._owners[number] = found
         return found
-
-
-def sentence_ends(text: str) -> Any:
-    """The places of the characters that end a sentence: a stop with white space, or nothing, after it."""
-    import numpy as np
-
-    try:
-        letters = text.encode("latin-1")
-    except UnicodeEncodeError:
-        return np.array([found.start() for found in _SENTENCE_END.finditer(text)], dtype=np.intp)
-    kinds = np.frombuffer(letters.translate(_KINDS), dtype=np.uint8)
-    return np.flatnonzero((kinds == _STOP) & np.append(kinds[1:] == _SPACE, True)[: len(kinds)])
 
 
 def once(kept: Any) -> tuple[Any, Any]:

@@ -12,17 +12,19 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
-from callscan.lexicon.alphabet import MAX_WORD_LENGTH, OTHER, WordMemory
+from callscan.lexicon.alphabet import DROP, MAX_WORD_LENGTH, OTHER, WordMemory
 
 _TYPOGRAPHIC = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "œ": "½", "Œ": "½", "Ÿ": "ÿ", "…": ".", "–": "-", "—": "-"})
 _BLOCK = 1 << 16
 _STEP = 8
+_LOWEST = ord(DROP)
 _PRIME = 0x9E3779B97F4A7C15
 _MIX = 0xD6E8FEB86659FD93
-_FIRST_BITS = 17
-_SECOND_BITS = 14
-_SEVERAL = 0
-"""Stands in the tables for a word of several symbols."""
+_FIRST_BITS, _SECOND_BITS = 15, 16
+"""The first table holds the words that come first: those said most. It is small enough for a core's cache."""
+_MOST_SEVERAL = 10_000
+"""Words of several symbols that the tables hold; their numbers stand there, which are under any symbol's. One block
+cannot add so many that a number becomes one."""
 
 
 def _table() -> bytes:
@@ -71,17 +73,21 @@ class WordTable:
         # The first so many bytes of a number, which are its lowest.
         self._lowest = np.array([(1 << 8 * size) - 1 for size in range(_STEP + 1)], dtype=np.uint64)
         self._prime, self._mix = np.uint64(_PRIME), np.uint64(_MIX)
-        self._keys = [np.zeros(1 << bits, dtype=np.uint64) for bits in (_FIRST_BITS, _SECOND_BITS)]
-        self._values = [np.zeros(1 << bits, dtype=np.uint16) for bits in (_FIRST_BITS, _SECOND_BITS)]
         self._shifts = [np.uint64(64 - _FIRST_BITS), np.uint64(64 - _FIRST_BITS - _SECOND_BITS)]
         self._mask = np.uint64((1 << _SECOND_BITS) - 1)
+        self._empty()
+
+    def _empty(self) -> None:
+        np = self._np
+        self._keys = [np.zeros(1 << bits, dtype=np.uint64) for bits in (_FIRST_BITS, _SECOND_BITS)]
+        self._values = [np.zeros(1 << bits, dtype=np.uint16) for bits in (_FIRST_BITS, _SECOND_BITS)]
+        self._several: list[Any] = []
 
     def read(self, data: bytes) -> Words:
         """The words of a normalised text."""
         np = self._np
-        if len(data) <= _BLOCK:
-            return self._read_block(data, 0)
-        parts: list[Words] = []
+        symbols: list[Any] = []
+        edges: list[Any] = []
         start = 0
         while start < len(data):
             end = min(len(data), start + _BLOCK)
@@ -91,44 +97,48 @@ class WordTable:
                     # One word longer than a block: it is nothing that a pattern asks for, and counts as one word.
                     cut = data.find(b" ", end)
                     cut = len(data) if cut < 0 else cut
-                    known = np.array([ord(OTHER)], dtype=np.uint16)
-                    parts.append(Words(known, np.array([start]), np.array([cut])))
+                    symbols.append(np.array([ord(OTHER)], dtype=np.uint16))
+                    edges.append(np.array([start, cut]))
                     start = cut + 1
                     continue
                 end = cut
-            parts.append(self._read_block(data[start:end], start))
+            of_block, edges_of_block = self._read_block(data[start:end])
+            edges_of_block += start
+            symbols.append(of_block)
+            edges.append(edges_of_block)
             start = end + 1
-        return Words(
-            np.concatenate([part.symbols for part in parts]),
-            np.concatenate([part.starts for part in parts]),
-            np.concatenate([part.ends for part in parts]),
-        )
+        if not symbols:
+            return Words(np.zeros(0, dtype=np.uint16), *np.zeros((2, 0), dtype=np.intp))
+        every = np.concatenate(edges)
+        return Words(np.concatenate(symbols), every[::2], every[1::2])
 
-    def _read_block(self, data: bytes, offset: int) -> Words:
+    def _read_block(self, data: bytes) -> tuple[Any, Any]:
+        """The symbols of a block's words, and where each word starts and ends, in turn."""
         np = self._np
+        if len(self._several) > _MOST_SEVERAL:
+            self._empty()
         padded = b" " + data + b" " * _STEP
         space = np.frombuffer(padded, dtype=np.uint8, count=len(data) + 2) == 32
         edges = np.flatnonzero(space[1:] != space[:-1])
         starts, ends = edges[::2], edges[1::2]
-        hashes = self._hashes(padded, starts + 1, ends - starts)
+        hashes = self._hashes(padded, starts, ends - starts)
         mixed = hashes * self._mix
         mixed ^= mixed >> np.uint64(29)
         mixed *= self._prime
-        slots = (mixed >> self._shifts[0]).astype(np.int64)
-        symbols = self._values[0][slots]
-        missing = np.flatnonzero(self._keys[0][slots] != hashes)
+        slots = (mixed >> self._shifts[0]).view(np.int64)
+        symbols = self._values[0].take(slots)
+        missing = np.flatnonzero(self._keys[0].take(slots) != hashes)
         if len(missing):
             self._look_up(data, starts, ends, hashes, mixed, symbols, missing)
-        several = np.flatnonzero(symbols == _SEVERAL)
-        if len(several):
-            symbols = self._spread(data, starts, ends, symbols, several)
-        return Words(symbols, starts + offset, ends + offset)
+        several = np.flatnonzero(symbols < _LOWEST)
+        return self._spread(symbols, several) if len(several) else symbols, edges
 
     def _hashes(self, padded: bytes, starts: Any, lengths: Any) -> Any:
-        """A number for each word: its bytes, if there are no more than eight."""
+        """A number for each word: its bytes, if there are no more than eight. A space stands before all of them."""
         np = self._np
-        eights = np.ndarray(len(padded) - _STEP + 1, dtype="<u8", buffer=padded, strides=(1,))
-        hashes = eights[starts] & self._lowest[np.minimum(lengths, _STEP)]
+        eights = np.ndarray(len(padded) - _STEP, dtype="<u8", buffer=padded, offset=1, strides=(1,))
+        hashes = eights[starts]
+        hashes &= self._lowest.take(lengths, mode="clip")
         longer = np.flatnonzero(lengths > _STEP)
         done = _STEP
         while len(longer) and done < MAX_WORD_LENGTH:
@@ -146,12 +156,15 @@ class WordTable:
         self, data: bytes, starts: Any, ends: Any, hashes: Any, mixed: Any, symbols: Any, missing: Any
     ) -> None:
         np = self._np
-        slots = ((mixed[missing] >> self._shifts[1]) & self._mask).astype(np.int64)
-        symbols[missing] = self._values[1][slots]
-        for place in missing[self._keys[1][slots] != hashes[missing]].tolist():
+        slots = ((mixed[missing] >> self._shifts[1]) & self._mask).view(np.int64)
+        symbols[missing] = self._values[1].take(slots)
+        for place in missing[self._keys[1].take(slots) != hashes[missing]].tolist():
             word = data[starts[place] : ends[place]]
             found = OTHER.encode("utf-16-le") if len(word) > MAX_WORD_LENGTH else self._memory[word]
-            value = int.from_bytes(found, "little") if len(found) == 2 else _SEVERAL
+            value = int.from_bytes(found, "little")
+            if len(found) != 2:
+                value = len(self._several)
+                self._several.append(np.frombuffer(found, dtype="<u2"))
             symbols[place] = value
             if len(word) <= MAX_WORD_LENGTH:
                 self._keep(int(hashes[place]), int(mixed[place]), value)
@@ -165,13 +178,11 @@ class WordTable:
         self._keys[table][slot] = hashed
         self._values[table][slot] = value
 
-    def _spread(self, data: bytes, starts: Any, ends: Any, symbols: Any, several: Any) -> Any:
+    def _spread(self, symbols: Any, several: Any) -> Any:
+        """The symbols with those of each word of several for its number."""
         np = self._np
-        pieces: list[Any] = []
-        last = 0
-        for place in several.tolist():
-            pieces.append(symbols[last:place])
-            pieces.append(np.frombuffer(self._memory[data[starts[place] : ends[place]]], dtype="<u2"))
-            last = place + 1
-        pieces.append(symbols[last:])
-        return np.concatenate(pieces)
+        own = [self._several[number] for number in symbols[several].tolist()]
+        more = np.array([len(one) for one in own]) - 1
+        spread = np.insert(symbols, np.repeat(several + 1, more), np.concatenate([one[1:] for one in own]))
+        spread[several + np.cumsum(more) - more] = [one[0] for one in own]
+        return spread

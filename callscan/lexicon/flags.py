@@ -1,0 +1,144 @@
+"""What stands around a match and makes it count for nothing: "pas de problème", "si je résilie", "c'est réglé"."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from callscan.lexicon.pattern import Node, Pattern
+from callscan.lexicon.program import Program, compiled, edge, leaves, needed
+from callscan.lexicon.rules import Context, IssueRules
+from callscan.lexicon.stream import AnyStream
+from callscan.records import Speaker
+
+CONTEXT_REACH = 14
+"""Words before and after a match in which exceptions and flags are looked for."""
+
+_SymbolsOf = Callable[[Node, Program], frozenset[str] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    flag: str
+    before: Any
+    after: Any
+    except_before: Any
+    except_after: Any
+    except_starting: Any
+
+
+class Flags:
+    """The flags of one language's matches: which can apply is told for all matches together, by the words beside them;
+    which do, for each of those."""
+
+    def __init__(self, contexts: Sequence[Context], issues: Mapping[str, IssueRules], program: Program) -> None:
+        import numpy as np
+
+        self._np = np
+        self._contexts = [
+            _Context(
+                context.flag,
+                before=one_of(context.before, program, r"\Z"),
+                after=one_of(context.after, program),
+                except_before=one_of(context.except_before, program, r"\Z"),
+                except_after=one_of(context.except_after, program),
+                except_starting=one_of(context.except_starting, program),
+            )
+            for context in contexts
+        ]
+        self.negations = frozenset().union(*[_inside(c, program) for c in contexts if c.flag == "negated"])
+        """The symbols that negate a match which steps over them."""
+        self._bits = {flag: 1 << number for number, flag in enumerate(sorted({c.flag for c in contexts}))}
+        self._allowed = {name: sum(self._bits.get(f, 0) for f in issue.flags) for name, issue in issues.items()}
+        # By symbol, a bit for each flag that asks for it: right before a match, right after it, and within reach
+        # after it, which is asked where anything may come first.
+        self._last, self._first, self._within = (np.zeros(1 << 16, dtype=np.uint8) for _ in range(3))
+        for context in contexts:
+            bit = np.uint8(self._bits[context.flag])
+            self._last[_rows(any_of(partial(edge, last=True), context.before, program))] |= bit
+            first = any_of(partial(edge, last=False), context.after, program)
+            if first is None:
+                self._within[_rows(any_of(needed, context.after, program))] |= bit
+            else:
+                self._first[_rows(first)] |= bit
+
+    def possible(self, stream: AnyStream, issues: Sequence[str], starts: Any, ends: Any) -> list[int]:
+        """Which flags each match can have, a bit each: its issue has them, and words that they ask for are there."""
+        np, allowed = self._np, self._allowed
+        kept = np.zeros(len(stream) + CONTEXT_REACH + 1, dtype=np.uint16)
+        kept[1 : len(stream) + 1] = stream.kept
+        after = kept.take(ends[:, None] + np.arange(1, CONTEXT_REACH + 1))
+        found = self._last.take(kept.take(starts)) | self._first.take(after[:, 0])
+        found |= np.bitwise_or.reduce(self._within.take(after), axis=1)
+        found &= np.array([allowed[issue] for issue in issues], dtype=np.uint8)
+        told: list[int] = found.tolist()
+        return told
+
+    def of(
+        self,
+        stream: AnyStream,
+        issue: str,
+        span: tuple[int, int],
+        known: frozenset[str],
+        speaker: Speaker,
+        possible: int,
+        *,
+        asked: bool,
+    ) -> tuple[str, ...]:
+        """The flags of a match of an issue, with those already known; ``asked`` says that it is in a question, and
+        ``possible`` is what :meth:`possible` says of it."""
+        allowed = self._allowed[issue]
+        flags: list[str] = []
+        for context in self._contexts:
+            bit = self._bits[context.flag]
+            if context.flag in known:
+                flags.append(context.flag)
+            elif allowed & bit and not (context.flag == "question" and speaker == "customer"):
+                question = asked and context.flag == "question"
+                if question or (possible & bit and _applies(context, stream, *span)):
+                    flags.append(context.flag)
+        return tuple(flags)
+
+
+def _applies(context: _Context, stream: AnyStream, start: int, end: int) -> bool:
+    text = stream.text
+    low, high = max(0, start - CONTEXT_REACH), min(len(text), end + CONTEXT_REACH)
+    before = context.before.search(text, low, start) if start else None
+    if (
+        before is not None
+        and not context.except_starting.match(text, start, end)
+        and not context.except_before.search(text, low, start)
+        and not stream.cut(before.start(), start)
+    ):
+        return True
+    return (
+        end < len(text)
+        and context.after.match(text, end, high) is not None
+        and context.except_after.match(text, end, high) is None
+    )
+
+
+def one_of(patterns: Sequence[Pattern], program: Program, tail: str = "") -> Any:
+    """One expression for any of the patterns; it finds nothing where there are none."""
+    if not patterns:
+        return compiled(r"(?!)")
+    return compiled(f"(?:{'|'.join(program.expression(p.node) for p in patterns)}){tail}")
+
+
+def any_of(symbols_of: _SymbolsOf, patterns: Sequence[Pattern], program: Program) -> frozenset[str] | None:
+    """What ``symbols_of`` says of all patterns together: None, as soon as it says that of one."""
+    found = [symbols_of(pattern.node, program) for pattern in patterns]
+    known = [symbols for symbols in found if symbols is not None]
+    return frozenset().union(*known) if len(known) == len(found) else None
+
+
+def _inside(context: Context, program: Program) -> frozenset[str]:
+    """The symbols of all words that a context asks for inside a match."""
+    return frozenset().union(*[program.symbols(leaf) for pattern in context.inside for leaf in leaves(pattern.node)])
+
+
+def _rows(symbols: frozenset[str] | None) -> Any:
+    """Where a table by symbol has some of them; everywhere for None."""
+    return slice(None) if symbols is None else [ord(one) for one in symbols]
