@@ -234,13 +234,18 @@ class _Pairs:
     ) -> Any:
         """The colours that the other of a pair can have, by whoever says the one looked for first and its row."""
         np = self._np
-        heads = np.zeros((_SPEAKERS, _ROWS), dtype=np.uint64)
+        asked: dict[tuple[int, Symbols], set[Symbols]] = {}
         for number, first, second, _ in held:
             one, other = (first, second) if self._first_first else (second, first)
-            colours = np.bitwise_or.reduce(colour[_rows_of(other)]) if other else ~np.uint64(0)
-            for said in range(1, _SPEAKERS):
-                if said & said_by[number]:
-                    heads[said, _rows_of(one)] |= colours
+            asked.setdefault((said_by[number], one), set()).add(other)
+        heads = np.zeros((_SPEAKERS, _ROWS), dtype=np.uint64)
+        for (said, one), others in asked.items():
+            every = frozenset().union(*others)
+            colours = np.bitwise_or.reduce(colour[_rows_of(every)]) if all(others) else ~np.uint64(0)
+            rows = _rows_of(one)
+            for speaker in range(1, _SPEAKERS):
+                if speaker & said:
+                    heads[speaker, rows] |= colours
         return heads.ravel()
 
     def find(self, rows: Any, lines: Any, seen: Any) -> Iterator[tuple[Any, Any, int]]:

@@ -328,13 +328,18 @@ _FUSIONS = (("m", "a"), ("m", "ont"), ("l", "a"), ("l", "ai"), ("t", "a"), ("s",
 """Elided pairs that sound like another word ("ma", "mon", "la", "les", "ta", "ses", "gé") and are written as it."""
 
 
+_FUSING = frozenset(word for pair in _FUSIONS for word in pair)
+
+
 def _fuse(parts: list[Node]) -> list[Node]:
     """The parts with "(m' | me) (a | ont)" also met by "ma" and "mon"."""
+    heads = [_fusing(part) for part in parts]
     fused: list[Node] = []
     place = 0
     while place < len(parts):
-        pairs = [pair for pair in _FUSIONS if place + 1 < len(parts) and _can_be(parts[place], pair[0])]
-        pairs = [pair for pair in pairs if _can_be(parts[place + 1], pair[1])]
+        pairs: list[tuple[str, str]] = []
+        if place + 1 < len(parts) and heads[place] and heads[place + 1]:
+            pairs = [pair for pair in _FUSIONS if pair[0] in heads[place] and pair[1] in heads[place + 1]]
         if pairs:
             both = Seq((parts[place], parts[place + 1]))
             fused.append(Alt((both, *(Fused(first, second) for first, second in pairs))))
@@ -345,12 +350,15 @@ def _fuse(parts: list[Node]) -> list[Node]:
     return fused
 
 
-def _can_be(node: Node, word: str) -> bool:
+def _fusing(node: Node) -> frozenset[str]:
+    """Which words of a fusion a part can be, all by itself."""
+    if isinstance(node, Said):
+        return frozenset() if node.exact or node.inflected or node.word not in _FUSING else frozenset([node.word])
     if isinstance(node, Opt):
-        return _can_be(node.part, word)
+        return _fusing(node.part)
     if isinstance(node, Alt):
-        return any(_can_be(option, word) for option in node.options)
-    return node == Said(word)
+        return frozenset().union(*map(_fusing, node.options))
+    return frozenset()
 
 
 def _only_gaps(node: Node) -> bool:

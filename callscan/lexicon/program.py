@@ -32,6 +32,7 @@ class Program:
         for word, share in alphabet.language.frequencies.items():
             symbols = alphabet.encode(word)
             self._frequencies[symbols] = self._frequencies.get(symbols, 0.0) + share
+        self._pair_shares: dict[tuple[frozenset[str], frozenset[str]], float] = {}
         self._pairs: dict[tuple[str, str], float] = {}
         for (first, second), share in alphabet.language.pairs.items():
             both = alphabet.encode(first), alphabet.encode(second)
@@ -87,7 +88,12 @@ class Program:
 
     def pair_share(self, first: frozenset[str], second: frozenset[str]) -> float:
         """The share of all words that are one of ``first`` with one of ``second`` right after, as far as is known."""
-        return sum(share for (one, other), share in self._pairs.items() if one in first and other in second)
+        found = self._pair_shares.get((first, second))
+        if found is None:
+            pairs = self._pairs.items()
+            found = sum(share for (one, other), share in pairs if one in first and other in second)
+            self._pair_shares[first, second] = found
+        return found
 
 
 def features(node: Said | Fused | Shape, alphabet: Alphabet) -> Iterator[tuple[Feature, str]]:

@@ -156,6 +156,7 @@ _SPOKEN = ("", *(spoken for _, spoken in _RULES))
 
 _E_ENDINGS = re.compile(r"(?<=[^aeiouyéèêgq])(?:er|ez|ée|ées|és|et|ets|é)$|(?<=[aeiouyéèêgq])(?:er|ez|ée|ées|és|é)$")
 _SILENT = re.compile(r"(?<=[^aeiouyéèê0-9])e(?:s)?$|(?<=[aiouyéèê])e(?:s)?$")
+_DOUBLED = re.compile(r"(.)\1+")
 _SILENT_CONSONANTS = re.compile(r"(?<=..)(?:[stdpxz]+)$")
 
 
@@ -207,7 +208,7 @@ def sound(word: str) -> str:
             place += 1
     key = "".join(out) + tail.rstrip("_")
     # Written s and z are too often mistaken for each other ("inadmisible") to tell them apart.
-    return re.sub(r"(.)\1+", r"\1", key.replace("z", "s"))
+    return _DOUBLED.sub(r"\1", key.replace("z", "s"))
 
 
 def fold(word: str) -> str:

@@ -32,8 +32,19 @@ Way = tuple[Part, ...]
 """One way to say a pattern, part after part."""
 
 
-def ways(node: Node, program: Program) -> list[Way]:
+Known = dict[int, list[Way]]
+"""The ways of nodes by identity: a class is one tree in all patterns that name it, and is worked out once."""
+
+
+def ways(node: Node, program: Program, known: Known) -> list[Way]:
     """The ways to say a pattern; alternatives are kept apart as long as there are not too many."""
+    found = known.get(id(node))
+    if found is None:
+        found = known[id(node)] = _ways(node, program, known)
+    return found
+
+
+def _ways(node: Node, program: Program, known: Known) -> list[Way]:
     if isinstance(node, Said | Fused | Shape):
         return [(Part(program.symbols(node), 1, 1),)]
     if isinstance(node, Gap | Opt):
@@ -42,7 +53,7 @@ def ways(node: Node, program: Program) -> list[Way]:
         singles: set[str] = set()
         found: list[Way] = []
         for option in node.options:
-            for way in ways(option, program):
+            for way in ways(option, program, known):
                 if len(way) == 1 and way[0].most == 1 and way[0].symbols is not None:
                     singles |= way[0].symbols
                 else:
@@ -50,12 +61,12 @@ def ways(node: Node, program: Program) -> list[Way]:
         return [*found, (Part(frozenset(singles), 1, 1),)] if singles else found
     if isinstance(node, Near):
         gap = Part(None, 0, node.words)
-        first, second = ways(node.first, program), ways(node.second, program)
+        first, second = ways(node.first, program, known), ways(node.second, program, known)
         found = [(*one, gap, *other) for one in first for other in second]
         return found if node.ordered else found + [(*other, gap, *one) for one in first for other in second]
     found = [()]
     for part in node.parts:
-        inner = ways(part, program)
+        inner = ways(part, program, known)
         if len(found) * len(inner) > MAX_WAYS:
             inner = [(_merged(inner, part, program),)]
         found = [one + other for one in found for other in inner]
@@ -147,8 +158,9 @@ class _Distances:
 def entries(nodes: Sequence[Node], program: Program) -> list[Entry]:
     """The ways of some patterns, by number; one entry for those that cannot be told apart."""
     found: dict[tuple[int, Symbols, Word | None, tuple[Word, ...]], Entry] = {}
+    known: Known = {}
     for number, node in enumerate(nodes):
-        for way in ways(node, program):
+        for way in ways(node, program, known):
             entry = _entry(number, way, program)
             same = found.setdefault((number, entry.anchor, entry.second, entry.others), entry)
             same.before, same.ahead = max(same.before, entry.before), max(same.ahead, entry.ahead)
