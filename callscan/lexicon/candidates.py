@@ -47,6 +47,10 @@ class Candidates:
         said = [said_by[way.number] for way in ways]
         lists: list[list[int]] = [[]]
         self._tables = [_Pairs(np, ways, table, said, self._colour, lists, program) for table in _TABLES]
+        # Which tables have a word, said by whom, as the one looked for first: a bit each.
+        self._heads = np.zeros(_SPEAKERS * _ROWS, dtype=np.uint8)
+        for number, pairs in enumerate(self._tables):
+            self._heads[pairs.heads != 0] |= np.uint8(1 << number)
         # The lists of ways of all pairs, one after the other.
         self._counts = np.array([len(one) for one in lists], dtype=np.intp)
         self._begins = np.cumsum(self._counts) - self._counts
@@ -103,7 +107,13 @@ class Candidates:
         lines = np.multiply(said_by, _ROWS, dtype=np.intp)
         lines += rows
         seen = self._colour.take(rows)
-        found = [pair for table in self._tables for pair in table.find(rows, lines, seen)]
+        heads = self._heads.take(lines)
+        every = np.flatnonzero(heads != 0)
+        heads, lines = heads.take(every), lines.take(every)
+        found: list[tuple[Any, Any, int]] = []
+        for number, table in enumerate(self._tables):
+            own = np.flatnonzero((heads & np.uint8(1 << number)) != 0)
+            found += table.find(rows, every.take(own), lines.take(own), seen)
         places = np.concatenate([at for at, _, _ in found])
         lists = np.concatenate([of for _, of, _ in found])
         distances = np.repeat([distance for _, _, distance in found], [len(at) for at, _, _ in found])
@@ -209,8 +219,7 @@ class _Pairs:
             rarer_first = not second.symbols or program.share(way.anchor) <= program.share(second.symbols)
             if bits and rarer_first == first_first:
                 held.append((number, way.anchor, second.symbols, bits))
-        self._heads = self._colours_asked(held, said_by, colour)
-        self._head = self._heads != 0
+        self.heads = self._colours_asked(held, said_by, colour)
         left, right = _Kinds(first for _, first, _, _ in held), _Kinds(last for _, _, last, _ in held if last)
         width = max(right.count, _SINGLE + 1)
         self._left, self._right = left.lookup(np) * width, right.lookup(np)
@@ -248,12 +257,12 @@ class _Pairs:
                     heads[speaker, rows] |= colours
         return heads.ravel()
 
-    def find(self, rows: Any, lines: Any, seen: Any) -> Iterator[tuple[Any, Any, int]]:
+    def find(self, rows: Any, every: Any, lines: Any, seen: Any) -> Iterator[tuple[Any, Any, int]]:
         """(places of the first words, lists of ways, distance) of the pairs in a text's rows, for each distance in
-        turn. ``lines`` are the rows by whoever says them, ``seen`` the words' colours."""
+        turn. ``every`` are the places of the words looked for first, ``lines`` their rows by whoever says them,
+        ``seen`` the colours of all words."""
         np = self._np
-        every = np.flatnonzero(self._head.take(lines))
-        asked = self._heads.take(lines.take(every))
+        asked = self.heads.take(lines)
         for distance in self._distances:
             away = distance if self._first_first else -distance
             # The words at the ends of a text have no other so far before or behind them.
@@ -264,5 +273,5 @@ class _Pairs:
                 places = places.take(met) + min(0, away)
             tails = self._right.take(rows.take(places + distance)) if distance else _SINGLE
             pairs = self._left.take(rows.take(places)) + tails
-            met = np.flatnonzero(self._met.take(pairs) & np.uint8(1 << distance))
-            yield places[met], self._table.take(pairs[met]), distance
+            met = np.flatnonzero((self._met.take(pairs) & np.uint8(1 << distance)) != 0)
+            yield places.take(met), self._table.take(pairs.take(met)), distance
