@@ -16,6 +16,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -60,10 +61,14 @@ class Index:
     measures: pa.Table
 
 
+@lru_cache(maxsize=1)
+def _made_by() -> list[Any]:
+    return [VERSION, version("callscan"), measures_schema().names, PAUSE, sorted(UNHEARD)]
+
+
 def _stamp(digest: str) -> str:
     """What an index is valid for."""
-    made_by = json.dumps([VERSION, version("callscan"), measures_schema().names, PAUSE, sorted(UNHEARD), digest])
-    return hashlib.sha256(made_by.encode()).hexdigest()
+    return hashlib.sha256(json.dumps([*_made_by(), digest]).encode()).hexdigest()
 
 
 def load(archive: Archive, shard: str, digest: str) -> Index | None:

@@ -47,10 +47,11 @@ class Candidates:
         said = [said_by[way.number] for way in ways]
         lists: list[list[int]] = [[]]
         self._tables = [_Pairs(np, ways, table, said, self._colour, lists, program) for table in _TABLES]
-        # Which tables have a word, said by whom, as the one looked for first: a bit each.
+        # Which tables have a word, said by whom, as the one looked for first: a bit each; and said by anyone at all.
         self._heads = np.zeros(_SPEAKERS * _ROWS, dtype=np.uint8)
         for number, pairs in enumerate(self._tables):
             self._heads[pairs.heads != 0] |= np.uint8(1 << number)
+        self._is_head = np.any(self._heads.reshape(_SPEAKERS, _ROWS) != 0, axis=0)
         # The lists of ways of all pairs, one after the other.
         self._counts = np.array([len(one) for one in lists], dtype=np.intp)
         self._begins = np.cumsum(self._counts) - self._counts
@@ -104,12 +105,11 @@ class Candidates:
         padded = np.zeros(len(kept) + 2 * REACH + 1, dtype=np.intp)
         rows = padded[REACH : REACH + len(kept)]
         rows[:] = kept - np.uint16(_LOWEST)
-        lines = np.multiply(said_by, _ROWS, dtype=np.intp)
-        lines += rows
         seen = self._colour.take(rows)
+        every = np.flatnonzero(self._is_head.take(rows))
+        lines = np.multiply(said_by.take(every), _ROWS, dtype=np.intp)
+        lines += rows.take(every)
         heads = self._heads.take(lines)
-        every = np.flatnonzero(heads != 0)
-        heads, lines = heads.take(every), lines.take(every)
         found: list[tuple[Any, Any, int]] = []
         for number, table in enumerate(self._tables):
             own = np.flatnonzero((heads & np.uint8(1 << number)) != 0)

@@ -123,9 +123,9 @@ class ColumnStream(AnyStream):
         self._words = spoken.words[self._begin : end].astype(np.intp)
         self._stops = symbols.stops
         own_marks = marks[first:last] - self._begin
-        kept, self._before = symbols.spread(self._words)
+        kept, self._source = symbols.spread(self._words)
         self.kept, self._gone = once(kept)
-        begins = self._before[own_marks]
+        begins = self._source.searchsorted(own_marks)
         begins -= self._gone.searchsorted(begins)
         self.said_by = np.repeat(spoken.speakers[first:last], np.diff(begins, append=len(self.kept)))
         turns = np.flatnonzero(np.diff(spoken.runs[first:last])) + 1
@@ -142,7 +142,7 @@ class ColumnStream(AnyStream):
 
     def _words_of(self, positions: Any) -> Any:
         """Which of the words as the recogniser wrote them each word of :attr:`text` is in."""
-        return self._before.searchsorted(before(self._gone, positions), side="right") - 1
+        return self._source.take(before(self._gone, positions))
 
     def _segments_of(self, words: Any) -> Any:
         return self._marks.searchsorted(words, side="right") - 1
@@ -155,7 +155,7 @@ class ColumnStream(AnyStream):
 
     def _token(self, position: int, word: int) -> tuple[int, int]:
         """Where a word of :attr:`text` is in what the recogniser wrote."""
-        nth = int(before(self._gone, position)) - int(self._before[word])
+        nth = int(before(self._gone, position)) - int(self._source.searchsorted(word))
         number = int(self._words[word])
         _, begin, end = self._vocabulary.written(self._spoken.vocabulary[number - FIRST_WORD])[1][nth]
         return begin, end
@@ -256,32 +256,21 @@ class ColumnStream(AnyStream):
 
 @dataclass(frozen=True, slots=True)
 class Symbols:
-    """A Spoken's vocabulary in one alphabet: the symbols of word n are ``counts[n]`` from ``begins[n]`` on in ``flat``,
-    the first of them ``firsts[n]``; ``stops[n]`` says that it ends a sentence."""
+    """A Spoken's vocabulary in one alphabet: the symbols of word n are in row n of ``table``, with zeros behind them;
+    ``stops[n]`` says that it ends a sentence."""
 
-    flat: Any
-    firsts: Any
-    begins: Any
-    counts: Any
+    table: Any
     stops: Any
 
     def spread(self, words: Any) -> tuple[Any, Any]:
-        """The symbols of words by number, one after the other, and how many of them stand before each word."""
+        """The symbols of words by number, one after the other, and which of the words each is of."""
         import numpy as np
 
-        counts = self.counts.take(words)
-        before = np.cumsum(counts, dtype=np.intp)
-        found = np.empty((int(before[-1]) if len(before) else 0) + 1, dtype=np.uint16)
-        before -= counts
-        # A word without a symbol writes where the next one does, which comes after it.
-        found[before] = self.firsts.take(words)
-        several = np.flatnonzero(counts > 1)
-        nth = 1
-        while len(several):
-            found[before[several] + nth] = self.flat[self.begins[words[several]] + nth]
-            nth += 1
-            several = several[counts[several] > nth]
-        return found[:-1], before
+        every = self.table.take(words, axis=0).ravel()
+        source = np.flatnonzero(every != 0)
+        found = every.take(source)
+        source //= self.table.shape[1]
+        return found, source
 
 
 def _symbols_of(spoken: Spoken, vocabulary: Vocabulary) -> Symbols:
@@ -289,17 +278,15 @@ def _symbols_of(spoken: Spoken, vocabulary: Vocabulary) -> Symbols:
     import numpy as np
 
     kept = [b"", BREAK.encode("utf-16-le"), *map(vocabulary.kept, spoken.vocabulary)]
-    counts = np.array([len(symbols) // 2 for symbols in kept], dtype=np.uint16)
+    # Rows of two, four, eight symbols are copied as one number each.
+    width = 2 << (max(map(len, kept)) // 2 - 1).bit_length() >> 1
     return Symbols(
-        np.frombuffer(b"".join(kept), dtype="<u2"),
-        np.array([int.from_bytes(symbols[:2], "little") for symbols in kept], dtype=np.uint16),
-        np.cumsum(counts, dtype=np.intp) - counts,
-        counts,
+        np.frombuffer(b"".join([symbols.ljust(2 * width, b"\0") for symbols in kept]), "<u2").reshape(-1, width),
         np.array([False, False, *[word[-1:] in STOPS and word != "" for word in spoken.vocabulary]]),
     )
 
 
-STRETCH = 1 << 17
+STRETCH = 1 << 16
 """Words that are matched together: as many as a core's cache holds well."""
 
 
