@@ -31,31 +31,38 @@ _NO_FLAGS: frozenset[str] = frozenset()
 class _Compiled:
     """A rule and its expressions, which are made when some text first calls for them."""
 
-    __slots__ = ("_program", "_stop", "bounded", "gaps", "near_seconds", "rule", "search", "strict", "unless")
+    __slots__ = ("_program", "_stop", "_strict", "bounded", "gaps", "near_seconds", "rule", "search", "unless")
 
-    def __init__(self, rule: Rule, program: Program, stop: str) -> None:
+    def __init__(self, rule: Rule, program: Program, stop: frozenset[str]) -> None:
         node = rule.pattern.node
         self.rule = rule
         self.gaps = has_gap(node)
         self.near_seconds = node.seconds if isinstance(node, Near) else None
         self.bounded = self.near_seconds is not None or rule.first is not None or rule.last is not None
         self._program = program
-        self._stop = stop
+        self._stop = stop if self.gaps else frozenset()
+        self._strict: Any = None
         self.search: Any = self._first_search
-        self.strict: Any = None
         self.unless: list[tuple[Any, int]] = []
 
     def _first_search(self, text: str, low: int, high: int) -> Any:
         expression = self._program.expression
         pattern = self.rule.pattern
-        if self.gaps and self._stop:
-            self.strict = compiled(expression(pattern.node, self._stop)).match
         self.unless = [(compiled(expression(node)).search, reach) for node, reach in pattern.unless]
         # Where a match cannot begin is told by one look at what it can begin with.
         first = edge(pattern.node, self._program, last=False)
         ahead = f"(?={charset(first)})" if first else ""
         self.search = compiled(ahead + expression(pattern.node)).search
         return self.search(text, low, high)
+
+    def negated(self, text: str, start: int, end: int) -> bool:
+        """Whether a match steps over a negation that its pattern does not name."""
+        if self._stop.isdisjoint(text[start:end]):
+            return False
+        if self._strict is None:
+            stop = "".join(sorted(self._stop))
+            self._strict = compiled(self._program.expression(self.rule.pattern.node, stop)).match
+        return self._strict(text, start, end) is None
 
 
 class _Found:
@@ -93,15 +100,16 @@ class Matcher:
         self.alphabet.freeze()
         self.program = Program(self.alphabet)
         self.flags = Flags(contexts, issues, self.program)
-        self._stop = "".join(sorted(self.flags.negations))
         self._exceptions = {
             name: one_of(issue.exceptions, self.program) for name, issue in issues.items() if issue.exceptions
         }
         memory = WordMemory(self.alphabet)
         self.table = WordTable(memory)
         self.vocabulary = Vocabulary(memory)
+        stop = self.flags.negations
         self._rules = [
-            _Compiled(rule, self.program, self._stop if "negated" in issues[rule.issue].flags else "") for rule in rules
+            _Compiled(rule, self.program, stop if "negated" in issues[rule.issue].flags else frozenset())
+            for rule in rules
         ]
         # Exceptions are looked for with the rules, behind them: whoever says them, they are told by the same words.
         numbers = {name: number for number, name in enumerate(issues)}
@@ -233,7 +241,7 @@ class Matcher:
         kept: list[_Found] = []
         for one in ones:
             if "negated" in one.flags and not one.compiled.rule.flag:
-                negations = [at for at in range(one.start, one.end) if text[at] in self._stop]
+                negations = [at for at in range(one.start, one.end) if text[at] in self.flags.negations]
                 if any(all(p.start <= at < p.end for at in negations) for p in plain):
                     continue
             kept.append(one)
@@ -294,7 +302,7 @@ def _as_found(one: _Compiled, number: int, text: str, hit: Any) -> _Found:
     found = _Found(one, number, start, end)
     if one.rule.flag:
         found.flags = frozenset([one.rule.flag])
-    if one.strict is not None and one.strict(text, start, end) is None:
+    if one.negated(text, start, end):
         found.flags |= {"negated"}
     if one.near_seconds is not None:
         found.gap = hit.start("left") - 1, hit.start("right")
