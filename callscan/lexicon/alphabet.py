@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
+from callscan.errors import ConfigError
+
 Feature = tuple[str, str]
 """("sound", key), ("exact", spelling) or ("shape", name)."""
 
@@ -55,7 +57,8 @@ def symbol(index: int) -> str:
 
 
 DROP, JOIN, SEGMENT, BREAK, OTHER = (symbol(i) for i in range(5))
-MAX_SYMBOLS = 64 * 128
+MAX_SYMBOLS = 88 * 128
+"""As many as there are such characters below the surrogates."""
 _SEPARATORS = {"\x1d": BREAK, "\x1e": SEGMENT}
 _DIGITS = re.compile(r"[0-9]+")
 _ORDINAL = re.compile(r"[0-9]+(?:e|er|ère|ere|re|nd|nde|ème|eme|ième|ieme|st|rd|th)")
@@ -112,7 +115,10 @@ class Alphabet:
         if known is None:
             index = 5 + len(self._symbols)
             if index >= MAX_SYMBOLS:
-                raise OverflowError("too many different words in the lexicons")
+                raise ConfigError(
+                    f"the lexicons ask for more than {MAX_SYMBOLS} different words",
+                    "take out patterns, or write a few plain forms for rare verbs in braces: each has dozens of forms",
+                )
             known = self._symbols[features] = symbol(index)
             for feature in features:
                 self._holders.setdefault(feature, set()).add(known)

@@ -157,3 +157,14 @@ def test_explain_shows_forms_and_sounds(lexicon: Lexicon) -> None:
     assert "rappeler, any of" in told
     with pytest.raises(ConfigError, match=r"^pattern:1:4: unknown class <numbr>"):
         explained(lexicon, "un <numbr>", "fr")
+
+
+def test_as_many_words_as_there_are_symbols(write_issue) -> None:
+    def lexicon(words: int) -> Lexicon:
+        spelled = ["".join("bcdfghjklm"[int(digit)] + "a" for digit in str(number)) for number in range(words)]
+        lists = [" | ".join(f"={word}" for word in spelled[at : at + 500]) for at in range(0, words, 500)]
+        return Lexicon.load([write_issue(*(f"({words}) rouge" for words in lists))])
+
+    assert len(lexicon(10_000).match_text("caja rouge. Labababa rouge. Mamamama rouge.")) == 3
+    with pytest.raises(ConfigError, match="different words"):
+        lexicon(12_000).match_text("caja rouge")
