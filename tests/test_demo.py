@@ -15,7 +15,7 @@ from callscan.archive import Archive
 
 CALLS = Path(callscan.demo.__file__).parent / "calls"
 TRUTH: dict[str, Any] = json.loads((CALLS / "truth.json").read_text("utf-8"))
-AGREE = 26
+AGREE = 28
 """Calls of 30 whose issues must be those of the truth; MODEL_CARD.md tells how many are."""
 
 

@@ -7,7 +7,7 @@ What a batch holds is drawn here from (seed, stage, step), so a resumed training
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cache
 
 import torch
@@ -31,7 +31,8 @@ class Stage:
 
     The rate falls over the ``steps``. Window ``lengths`` (seconds) take turns, step by step; a batch holds ``audio``
     seconds. ``single`` windows hold one utterance each. ``silent`` is the share of windows without speech, ``ctc`` the
-    weight of the CTC loss beside the decoder's (attention alone does not learn to align).
+    weight of the CTC loss beside the decoder's (attention alone does not learn to align), ``overlap`` the share of
+    utterances that begin before the last one has ended, as both sides of a call do in one channel.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Stage:
     rate: float
     silent: float
     ctc: float
+    overlap: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -147,14 +149,23 @@ def _window(
         if rng.random() < 0.25:
             speed = 2 ** rng.uniform(-0.22, 0.22)
         size = int((length - clipped - 2) / speed)
+        early = int(rng.uniform(0.1, 0.8) * RATE) if said and stage.overlap and rng.random() < stage.overlap else 0
+        if early:
+            early = min(early, int((said[-1].end - said[-1].start) * RATE))
+            at = int(said[-1].end * RATE) - early
         if at + size > n:
             if said or size < n / 2:
                 break
             continue
         gain = level * rng.uniform(0.7, 1.2) if rng.random() < 0.8 else rng.uniform(0.1, 1.0)
         pieces.append(Piece(row, at, start + clipped, size, speed, gain))
-        said.append(Said(at / RATE, (at + size) / RATE, corpus.texts[index]))
-        at += size
+        one = Said(at / RATE, (at + size) / RATE, corpus.texts[index])
+        at = max(at + size, int(said[-1].end * RATE)) if early else at + size
+        if early:  # the times of a transcript never go back: the two meet in the middle
+            joint = one.start + early / RATE / 2
+            said[-1] = replace(said[-1], end=joint)
+            one = replace(one, start=joint, end=max(joint, one.end))
+        said.append(one)
         gap = rng.uniform(0.1, 1.2) if rng.random() < 0.8 else rng.uniform(1, 5)
         size = min(int(gap * RATE), n - at)
         if size > 8000 and rng.random() < 0.15:  # a tone or a bar of music between two sentences

@@ -126,7 +126,7 @@ def export(net: dict[str, Tensor], tokens: Tokens, folder: Path, heads: list[tup
     spec.optimize(quantization="int8")
     folder.mkdir(parents=True, exist_ok=True)
     spec.save(str(folder))
-    made.save(str(folder / "tokenizer.json"))
+    made.save(str(folder / "tokenizer.json"), pretty=False)
     features = {"feature_size": 80, "chunk_length": 30, "hop_length": 160, "n_fft": 400, "sampling_rate": 16000}
     (folder / "preprocessor_config.json").write_text(json.dumps(features) + "\n")
     # It was trained on short windows too, and on most of these: callscan pads no further.
