@@ -16,6 +16,8 @@ from callscan.lexicon.evaluate import Utterance, evaluate, read_labelled, wilson
 
 HERE = Path(__file__).parent
 FILES = sorted(HERE.glob("labelled*.jsonl"))
+UNSEEN = HERE / "unseen.jsonl"
+"""Written without sight of the patterns. No pattern is to be written for it: it says what to expect of other calls."""
 
 
 def labelled() -> list[Utterance]:
@@ -37,6 +39,10 @@ def test_the_set_covers_every_issue_and_a_third_is_hard_negatives(lexicon: Lexic
 def test_labelled_utterances_are_found(lexicon: Lexicon, path: Path) -> None:
     result = evaluate(lexicon, read_labelled(path))
     assert result["micro"]["f1"] >= 0.95, result["errors"]
+
+
+def test_utterances_that_no_pattern_was_written_for_are_found(lexicon: Lexicon) -> None:
+    assert f1(lexicon, read_labelled(UNSEEN)) >= 0.96
 
 
 def test_sound_alike_spellings_and_no_punctuation_cost_little(lexicon: Lexicon) -> None:
