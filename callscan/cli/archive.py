@@ -28,7 +28,7 @@ class Format(StrEnum):
 
 
 def status(archive: Annotated[str, _ARCHIVE], json: Annotated[bool, _JSON] = False) -> None:
-    """Tell what became of every recording, what is waiting, and who is writing."""
+    """Tell what became of every recording, and who is writing."""
     from callscan.archive import Archive
     from callscan.archive.ledger import coverage
     from callscan.archive.lock import holder, is_locked
@@ -60,7 +60,10 @@ def status(archive: Annotated[str, _ARCHIVE], json: Annotated[bool, _JSON] = Fal
 
 
 def verify(archive: Annotated[str, _ARCHIVE], json: Annotated[bool, _JSON] = False) -> None:
-    """Read every file of the archive, hash every recording again, check every invariant; exit 1 if one fails."""
+    """Check every file, recording and count of the archive.
+
+    Files are read, recordings hashed again, invariants checked. Exit codes: 0 sound, 1 something is not, 2 no archive.
+    """
     from callscan.archive import Archive
     from callscan.archive.verify import verify as verified
     from callscan.audio import hash_file
@@ -83,7 +86,7 @@ def show(
     call: Annotated[str, typer.Argument(metavar="CALL", help="Call id, path, or the first digits of the key.")],
     format: Annotated[Format, typer.Option(help="text or json")] = Format.text,  # noqa: A002 - the option's name
 ) -> None:
-    """Print one call: what became of it, how both sides talked to each other, and who said what when."""
+    """Print one call: its fate, its measures, who said what when."""
     from callscan.archive import Archive
 
     store = Archive(archive)

@@ -13,7 +13,7 @@ def demo(
     archive: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the archive.")] = Path("callscan-demo"),
     json: Annotated[bool, typer.Option("--json", help="Print report.json on stdout, and nothing else there.")] = False,
 ) -> None:
-    """Scan the sample calls that come with callscan, and show where to look next.
+    """Scan the sample calls, and show where to look next.
 
     The embedded speech model understands only the synthetic voice of these calls: use a real one on yours.
     """

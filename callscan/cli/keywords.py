@@ -53,7 +53,7 @@ def check(
         list[Path] | None, typer.Argument(help="Lexicon files or folders; the built-in ones if left out.")
     ] = None,
 ) -> None:
-    """Check lexicons: the patterns parse, and every example matches, or does not, as it says."""
+    """Check lexicons: every pattern parses, every example holds."""
     from callscan.lexicon import Lexicon
     from callscan.lexicon.check import wrong_examples
 
@@ -71,7 +71,7 @@ def explain(
     pattern: Annotated[str, typer.Argument(help="A pattern, in quotes.")],
     language: InLanguage = "fr",
 ) -> None:
-    """Show what a pattern finds: its tree, the forms and sounds of its words, and what it is looked up by."""
+    """Show what a pattern finds: its tree, forms and sounds."""
     from callscan.lexicon import Lexicon
     from callscan.lexicon.check import explained
 
@@ -86,7 +86,7 @@ def test(
     lexicon: Lexicons = None,
     json_: AsJson = False,
 ) -> None:
-    """Match one sentence and show each hit with its pattern and flags."""
+    """Match one sentence, and show each hit with its flags."""
     from callscan.cli.match import as_record, known_speaker
     from callscan.lexicon import Lexicon
 
@@ -108,7 +108,10 @@ def eval_(
     lexicon: Lexicons = None,
     json_: AsJson = False,
 ) -> None:
-    """Measure precision, recall and F1 on labelled utterances, and list the errors."""
+    """Measure precision and recall on labelled utterances.
+
+    Per issue with 95 % intervals, and every error.
+    """
     from callscan.lexicon import Lexicon
     from callscan.lexicon.evaluate import evaluate, read_labelled
 

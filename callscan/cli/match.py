@@ -43,7 +43,10 @@ def match(
     ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON alone on stdout, one object a line.")] = False,
 ) -> None:
-    """Find the issues in a text or in each line of a JSONL file (chat, e-mail, reviews)."""
+    """Find the issues in a text, or in each line of a JSONL file.
+
+    Customers write too: chat, e-mail, reviews. Texts have no times.
+    """
     from callscan.lexicon import Lexicon
 
     role = known_speaker(speaker)

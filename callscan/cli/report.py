@@ -54,7 +54,7 @@ def report(
     webhook: WEBHOOK = None,
     json: JSON = False,
 ) -> None:
-    """Show the report of an archive, or of some of its calls, from what was last counted.
+    """Show what was last counted, over all calls or some.
 
     Exit codes: 0, 2 it could not be done as asked, 3 an alert of the level asked for.
     """
@@ -87,7 +87,9 @@ def rescan(
     webhook: WEBHOOK = None,
     json: JSON = False,
 ) -> None:
-    """Count an archive again, with other lexicons or metadata, without touching audio; show what that changed.
+    """Count again without audio, with other lexicons or metadata.
+
+    Shows what that changed, issue by issue.
 
     Exit codes: 0, 2 it could not be done as asked, 3 an alert of the level asked for.
     """
@@ -116,7 +118,7 @@ def export(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for one file a call; made if missing.")],
     call: Annotated[list[str] | None, typer.Option(metavar="CALL_ID", help="Only this call; repeatable.")] = None,
 ) -> None:
-    """Write the transcripts of an archive for other tools, one file a call."""
+    """Write transcripts for other tools, one file a call."""
     from callscan.archive import Archive
     from callscan.report.exports import export_calls
     from callscan.rescan import hits_by_call

@@ -51,7 +51,7 @@ def scan(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print report.json on stdout, and nothing else there.")] = False,
 ) -> None:
-    """Transcribe what is new, count the issues of every call, write the report into the archive.
+    """Transcribe new calls, count their issues, write the report.
 
     Killed anywhere and started again, it continues. Exit codes: 0 complete, 1 more calls quarantined than
     --max-failures, 2 it could not be done as asked, 130 interrupted.
