@@ -1,8 +1,8 @@
 """Calls on their way through the engine: their windows are prepared by some threads and heard by others.
 
 One thread, the caller's, decides what is done next; all others only do it. Windows wait in buckets with those that may
-share a batch with them. A batch starts when it is full, or when nothing more can come to fill it; what fails a gate
-goes into the bucket of the next step, with that of other calls.
+share a batch with them. A batch starts when it is full, or when nothing more is being prepared and the model would
+idle; what fails a gate goes into the bucket of the next step, with that of other calls.
 """
 
 from __future__ import annotations
@@ -183,17 +183,20 @@ class Pipeline:
 
     def _hear(self) -> None:
         """Keep the model busy: with one batch more than it works on, so that it need not wait for this thread."""
-        while len(self._running) <= self._hearers:
+        while self._buckets and len(self._running) <= self._hearers:
             # Later steps first: their calls have waited longest.
             full = [key for key, items in self._buckets.items() if len(items) >= self._engine.batch]
-            if not full and (self._preparing or self._running):
+            idle = self._hearers - len(self._running)
+            size = self._engine.batch
+            if not self._preparing and idle > 0:
+                # Nothing comes to fill a batch but from what is heard now: those who are idle share what there is.
+                size = min(size, -(-sum(map(len, self._buckets.values())) // idle))
+            elif not full:
                 return  # more may come
-            key = max(full or self._buckets, default=None)
-            if key is None:
-                return
+            key = max(full or self._buckets)
             # Windows of like length end at about the same token.
             items = sorted(self._buckets.pop(key), key=lambda item: item.window.seconds)
-            group, rest = items[-self._engine.batch :], items[: -self._engine.batch]
+            group, rest = items[-size:], items[:-size]
             if rest:
                 self._buckets[key] = rest
             work, then = (
