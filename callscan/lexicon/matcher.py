@@ -89,6 +89,8 @@ class Matcher:
         issues: Mapping[str, IssueRules],
         contexts: Sequence[Context],
     ) -> None:
+        import numpy as np
+
         self.alphabet = Alphabet(language)
         patterns = [rule.pattern for rule in rules]
         patterns += [pattern for issue in issues.values() for pattern in issue.exceptions]
@@ -103,6 +105,7 @@ class Matcher:
         self._exceptions = {
             name: one_of(issue.exceptions, self.program) for name, issue in issues.items() if issue.exceptions
         }
+        self._excepted = {name: number for number, name in enumerate(self._exceptions)}
         memory = WordMemory(self.alphabet)
         self.table = WordTable(memory)
         self.vocabulary = Vocabulary(memory)
@@ -111,14 +114,12 @@ class Matcher:
             _Compiled(rule, self.program, stop if "negated" in issues[rule.issue].flags else frozenset())
             for rule in rules
         ]
-        # Exceptions are looked for with the rules, behind them: whoever says them, they are told by the same words.
-        numbers = {name: number for number, name in enumerate(issues)}
-        excepting = [(numbers[name], p.node) for name, issue in issues.items() for p in issue.exceptions]
-        said_by = [SAID_BY[rule.speaker or "unknown"] for rule in rules] + [SAID_BY["unknown"]] * len(excepting)
-        self.candidates = Candidates(
-            [*(rule.pattern.node for rule in rules), *(node for _, node in excepting)], said_by, self.program
-        )
-        self._issue = [numbers[rule.issue] for rule in rules] + [number for number, _ in excepting]
+        said_by = [SAID_BY[rule.speaker or "unknown"] for rule in rules]
+        self.candidates = Candidates([rule.pattern.node for rule in rules], said_by, self.program)
+        # Exceptions are looked for around what was found, and whoever says them.
+        excepting = [(name, p.node) for name, issue in issues.items() for p in issue.exceptions]
+        self._around = Candidates([node for _, node in excepting], [SAID_BY["unknown"]] * len(excepting), self.program)
+        self._excepting = np.array([self._excepted[name] for name, _ in excepting], dtype=np.intp)
 
     # -- running
 
@@ -152,10 +153,6 @@ class Matcher:
         import numpy as np
 
         places, numbers, before, ahead = self.candidates.find(stream.kept, stream.said_by)
-        is_rule = numbers < len(self._rules)
-        excepting = ~is_rule
-        exceptions = places[excepting], numbers[excepting]
-        places, numbers, before, ahead = (array[is_rule] for array in (places, numbers, before, ahead))
         found: dict[tuple[int, int, int], _Found] = {}
         text, rules = stream.text, self._rules
         # Never into what another speaker says before or after: that may be the very same words.
@@ -171,7 +168,7 @@ class Matcher:
                 if key not in found and not (one.unless and _ruled_out(one, text, start, end)):
                     found[key] = _as_found(one, number, text, hit)
         ones = list(found.values())
-        self._look_around(stream, ones, *exceptions)
+        self._look_around(stream, [one for one in ones if one.compiled.rule.issue in self._exceptions])
         return ones
 
     def _reject(self, stream: AnyStream, found: list[_Found]) -> None:
@@ -192,19 +189,26 @@ class Matcher:
                 start = stream.evidence([one.start], [one.end])[0].start
                 one.rejected |= not _in_window(rule, start, stream.length(one.start))
 
-    def _look_around(self, stream: AnyStream, found: list[_Found], places: Any, numbers: Any) -> None:
-        """Say which matches have an exception around them, as far as candidates for exceptions can tell."""
-        if not found or not len(places):
+    def _look_around(self, stream: AnyStream, found: list[_Found]) -> None:
+        """Say which of the matches of issues with exceptions have one around them, as far as candidates can tell."""
+        if not found:
             return
         import numpy as np
 
+        size = len(stream)
+        low = np.maximum(np.array([one.start for one in found]) - CONTEXT_REACH, 0)
+        high = np.minimum(np.array([one.end for one in found]) + CONTEXT_REACH, size)
+        # The words around all of them, one stretch after the other: who is near a seam may be told more than there is.
+        near = np.zeros(size + 1, dtype=np.intp)
+        np.add.at(near, low, 1)
+        np.add.at(near, high, -1)
+        near = np.flatnonzero(np.cumsum(near))
+        anyone = np.full(len(near), SAID_BY["unknown"], dtype=np.uint8)
+        places, numbers, _, _ = self._around.find(stream.kept.take(near), anyone)
         # One number for an issue and a place: the exceptions of an issue are between two of them.
-        lines = np.array(self._issue) * (len(stream) + 1)
-        around = np.sort(lines.take(numbers) + places)
-        line = lines.take([one.number for one in found])
-        low = line + np.maximum(np.array([one.start for one in found]) - CONTEXT_REACH, 0)
-        high = line + np.minimum(np.array([one.end for one in found]) + CONTEXT_REACH, len(stream))
-        for at in np.flatnonzero(around.searchsorted(low) < around.searchsorted(high)).tolist():
+        around = np.sort(self._excepting.take(numbers) * (size + 1) + near.take(places))
+        line = np.array([self._excepted[one.compiled.rule.issue] for one in found]) * (size + 1)
+        for at in np.flatnonzero(around.searchsorted(line + low) < around.searchsorted(line + high)).tolist():
             found[at].near_exception = True
 
     def _kept(self, stream: AnyStream, issue: str, ones: list[_Found]) -> list[_Found]:
