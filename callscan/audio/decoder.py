@@ -123,7 +123,7 @@ class Decoder:
         if sandbox is None or not sandbox.usable:
             if sandbox is not None:
                 sandbox.kill()
-            sandbox = Sandbox(self._limits)
+            sandbox = Sandbox.start(self._limits)
         try:
             facts = sandbox.decode(recording, spool, suffix)
         except RecordingError:

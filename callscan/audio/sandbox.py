@@ -11,7 +11,7 @@ import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from callscan.audio import child
 from callscan.audio.facts import Facts
@@ -21,6 +21,7 @@ from callscan.errors import REASONS, CallscanError, RecordingError
 _LENGTH_BYTES = 4
 _LONGEST_ANSWER = 1 << 16
 _START_SECONDS = 60.0
+_STARTS = 2
 _MOST_JOBS = 1_000
 """Recordings per process, so that what a library leaks stays small."""
 
@@ -33,13 +34,27 @@ child.main(limits.DecodeLimits(**{limits!r}))
 
 
 class Sandbox:
-    """One decoding process. Not for several threads at once."""
+    """One decoding process; :meth:`start` makes one. Not for several threads at once."""
+
+    @classmethod
+    def start(cls, limits: DecodeLimits) -> Self:
+        """A process that waits for recordings. One that dies as it starts, as it may where memory is short, is started
+        once more.
+
+        Raises:
+            CallscanError: it does not start here.
+        """
+        for _ in range(_STARTS):
+            sandbox = cls(limits)
+            if sandbox._await_start():
+                return sandbox
+        raise CallscanError("the decoding process does not start", "Run: callscan doctor")
 
     def __init__(self, limits: DecodeLimits) -> None:
         self._limits = limits
         self._jobs = 0
         self.filtered = False
-        """Whether its system calls are filtered, known once it has decoded."""
+        """Whether its system calls are filtered."""
         self._link, theirs = socket.socketpair()
         path = [str(Path(entry).absolute()) for entry in sys.path]
         environment = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "LC_ALL": "C.UTF-8"}
@@ -72,8 +87,6 @@ class Sandbox:
         Raises:
             RecordingError: it failed, with the reason. The process may be gone afterwards: see ``usable``.
         """
-        if not self._jobs:
-            self._await_start()
         self._jobs += 1
         try:
             self._link.settimeout(self._limits.seconds)
@@ -95,7 +108,7 @@ class Sandbox:
             raise RecordingError("decoder_crash", "the decoder gave an answer that makes no sense") from None
         raise RecordingError(reason if reason in REASONS else "corrupt", str(detail), str(hint))
 
-    def _await_start(self) -> None:
+    def _await_start(self) -> bool:
         self._link.settimeout(_START_SECONDS)
         try:
             ready = self._link.recv(1)
@@ -104,7 +117,7 @@ class Sandbox:
         self.filtered = ready == child.READY_FILTERED
         if not ready:
             self.kill()
-            raise CallscanError("the decoding process does not start", "Run: callscan doctor")
+        return bool(ready)
 
     def _read(self, length: int) -> bytes:
         data = b""

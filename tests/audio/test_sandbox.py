@@ -66,6 +66,22 @@ def test_a_process_that_dies_is_replaced(number: int, endless: Path, call: Path)
             assert decoded.duration == 2
 
 
+def test_a_process_killed_as_it_starts_is_started_again(call: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Sandbox] = []
+    begin = Sandbox.__init__
+
+    def killed_at_first(sandbox: Sandbox, limits: DecodeLimits) -> None:
+        begin(sandbox, limits)
+        made.append(sandbox)
+        if len(made) == 1:
+            os.kill(sandbox.pid, signal.SIGKILL)
+
+    monkeypatch.setattr(Sandbox, "__init__", killed_at_first)
+    with Decoder() as decoder, decoder.decode(call) as decoded:
+        assert decoded.duration == 2
+    assert len(made) == 2
+
+
 def test_a_process_that_hangs_is_killed(endless: Path, call: Path) -> None:
     with Decoder(DecodeLimits(seconds=3, expansion=1e9, duration=1e6)) as decoder:
         assert _while_decoding(decoder, endless, signal.SIGSTOP).reason == "limit_time"
