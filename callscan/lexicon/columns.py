@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from callscan.lexicon.alphabet import BREAK, SEGMENT, WordMemory
+from callscan.lexicon.candidates import spread
 from callscan.lexicon.stream import ASKED_SOON, SAID_BY, STOPS, AnyStream, Evidence, before, once
 from callscan.lexicon.words import normalised
 from callscan.records import Speaker
@@ -50,14 +51,19 @@ class Spoken:
     second: float = 1.0
     certain: float = 1.0
 
-    def time(self, word: int) -> tuple[float, float]:
-        """When a word starts and ends, in seconds."""
+    def times(self, words: Any) -> tuple[list[float], list[float]]:
+        """When each word starts and ends, in seconds."""
+        import numpy as np
+
         if self.begins is None:
-            return float(self.starts[word]), float(self.ends[word])
-        segment = int(self.marks.searchsorted(word, side="right")) - 1
-        steps = self.starts[int(self.marks[segment]) + 1 : word + 1]
-        start = int(self.begins[segment]) + int(steps.sum(dtype="int64"))
-        return start / self.second, (start + int(self.ends[word])) / self.second
+            return self.starts.take(words).tolist(), self.ends.take(words).tolist()
+        segments = self.marks.searchsorted(words, side="right") - 1
+        marks = self.marks.take(segments)
+        which, within, begins = spread(words - marks)
+        steps = self.starts.take((marks + 1).take(which) + within)
+        starts = self.begins.take(segments) + np.add.reduceat(steps, begins, dtype=np.int64)
+        ends = starts + self.ends.take(words)
+        return (starts / self.second).tolist(), (ends / self.second).tolist()
 
 
 class Vocabulary:
@@ -131,6 +137,8 @@ class ColumnStream(AnyStream):
         turns = np.flatnonzero(np.diff(spoken.runs[first:last])) + 1
         self.runs = np.append(begins[turns], len(self.kept))
         self._marks = own_marks
+        # Segments by call and index there, as far as anything was found in them.
+        self._numbers: dict[tuple[int, int], int] = {}
 
     def calls(self, positions: Any) -> Any:
         """See :meth:`AnyStream.calls`."""
@@ -153,43 +161,56 @@ class ColumnStream(AnyStream):
             return "\x1e"
         return self._vocabulary.written(self._spoken.vocabulary[number - FIRST_WORD])[0]
 
-    def _token(self, position: int, word: int) -> tuple[int, int]:
-        """Where a word of :attr:`text` is in what the recogniser wrote."""
-        nth = int(before(self._gone, position)) - int(self._source.searchsorted(word))
-        number = int(self._words[word])
-        _, begin, end = self._vocabulary.written(self._spoken.vocabulary[number - FIRST_WORD])[1][nth]
-        return begin, end
+    def _tokens(self, positions: Any, words: Any) -> list[tuple[int, int]]:
+        """Where words of :attr:`text` are in what the recogniser wrote."""
+        spoken, written = self._spoken, self._vocabulary.written
+        nth = before(self._gone, positions) - self._source.searchsorted(words)
+        numbers = self._words.take(words) - FIRST_WORD
+        return [
+            written(spoken.vocabulary[number])[1][place][1:]
+            for number, place in zip(numbers.tolist(), nth.tolist(), strict=True)
+        ]
 
     def evidence(self, starts: Any, ends: Any) -> list[Evidence]:
         """See :meth:`AnyStream.evidence`."""
-        first, last = self._words_of(starts), self._words_of(self._np.subtract(ends, 1))
+        np, spoken = self._np, self._spoken
+        first, last = self._words_of(starts), self._words_of(np.subtract(ends, 1))
+        begins, after = self._tokens(starts, first), self._tokens(np.subtract(ends, 1), last)
         segments = self._first + self._segments_of(first)
-        return [
-            self._evidence(*found)
-            for found in zip(starts, ends, first.tolist(), last.tolist(), segments.tolist(), strict=True)
-        ]
-
-    def _evidence(self, start: int, end: int, first: int, last: int, segment: int) -> Evidence:
-        spoken = self._spoken
-        places = [place for place in range(first, last + 1) if self._words[place] >= FIRST_WORD]
-        written = [self._written(place) for place in places]
-        begins = self._token(start, first)[0]
-        ends = len(written[-1]) - self._token(end - 1, last)[1]
-        said = " ".join(written)
-        said = said[begins : len(said) - ends]
-        numbers = (spoken.probabilities[[self._begin + place for place in places]] / spoken.certain).tolist()
-        return Evidence(
-            spoken.time(self._begin + first)[0],
-            spoken.time(self._begin + last)[1],
-            said,
-            int(spoken.indices[segment]),
-            _SPEAKERS[int(spoken.speakers[segment])],
-            sum(numbers) / len(numbers),
+        indices = spoken.indices.take(segments).tolist()
+        self._numbers.update(
+            zip(zip(spoken.calls.take(segments).tolist(), indices, strict=True), segments.tolist(), strict=True)
         )
+        # Every word from the first to the last of each, one after the other, without the marks between segments.
+        which, within, _ = spread(last - first + 1)
+        every = first.take(which) + within
+        is_word = self._words.take(every) >= FIRST_WORD
+        every, counts = every[is_word], np.bincount(which[is_word], minlength=len(first))
+        written = [*map(self._written, every.tolist())]
+        certain = (spoken.probabilities.take(every + self._begin) / spoken.certain).tolist()
+        found: list[Evidence] = []
+        at = 0
+        for from_, to, (begin, _), (_, end), index, speaker, count in zip(
+            spoken.times(first + self._begin)[0],
+            spoken.times(last + self._begin)[1],
+            begins,
+            after,
+            indices,
+            spoken.speakers.take(segments).tolist(),
+            counts.tolist(),
+            strict=True,
+        ):
+            said = " ".join(written[at : at + count])
+            said = said[begin : len(said) - len(written[at + count - 1]) + end]
+            probability = sum(certain[at : at + count]) / count
+            found.append(Evidence(from_, to, said, index, _SPEAKERS[speaker], probability))
+            at += count
+        return found
 
     def time(self, position: int) -> tuple[float, float]:
         """See :meth:`AnyStream.time`."""
-        return self._spoken.time(self._begin + int(self._words_of(position)))
+        starts, ends = self._spoken.times(self._words_of([position]) + self._begin)
+        return starts[0], ends[0]
 
     def stopped(self, starts: Any, ends: Any) -> Any:
         """See :meth:`AnyStream.stopped`."""
@@ -199,9 +220,10 @@ class ColumnStream(AnyStream):
 
     def cut(self, start: int, end: int) -> bool:
         """See :meth:`AnyStream.cut`."""
-        first, last = self._words_of([start, end]).tolist()
-        begins = self._token(end, last)[0]
-        if first == last and begins <= self._token(start, first)[1]:
+        np = self._np
+        first, last = self._words_of(np.array([start, end])).tolist()
+        (_, ends), (begins, _) = self._tokens(np.array([start, end]), np.array([first, last]))
+        if first == last and begins <= ends:
             return False
         return (begins > 0 and self._written(last)[begins - 1] in STOPS) or self._stopped(first, last)
 
@@ -217,7 +239,7 @@ class ColumnStream(AnyStream):
         if not len(stops) or (numbers[: stops[0]] == BREAK_WORD).any():
             return False
         last = first + int(stops[0])
-        left = ASKED_SOON + self._token(end - 1, first)[1]
+        left = ASKED_SOON + self._tokens(self._np.array([end - 1]), self._np.array([first]))[0][1]
         left -= sum(len(self._written(word)) + 1 for word in range(first, last))
         written = self._written(last)
         return left >= len(written) and written[-1] == "?"
@@ -236,9 +258,8 @@ class ColumnStream(AnyStream):
             yield index, self._text_of(segment) if segment >= 0 else left_out[index]
 
     def text_of(self, call: int, index: int) -> str:
-        """The text of a segment of a call."""
-        first, last = self._segments(call)
-        return self._text_of(first + int(self._np.flatnonzero(self._spoken.indices[first:last] == index)[0]))
+        """The text of a segment of a call that :meth:`evidence` told of."""
+        return self._text_of(self._numbers[call, index])
 
     def _segments(self, call: int) -> tuple[int, int]:
         calls, number = self._spoken.calls, self._spoken.calls.dtype.type(call)
