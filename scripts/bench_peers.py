@@ -8,8 +8,10 @@ callscan and faster-whisper run, in this environment. ``--openai-weights`` is th
 ``scripts/train_demo_model.py`` writes it into its work folder. All decode greedily and may use all cores. A system
 loads its model and hears one call before the clock starts; callscan's time includes hashing and the archive. Peers with
 batches are given the best of ``--batches``. The table gives medians, RTFx (seconds of audio for a second of work, each
-channel counts), how much faster callscan is, and the same in CPU time, which a busy machine changes less. What is slow
-may be run ``--once``.
+channel counts), how much faster callscan is, and the same in CPU time, which a busy machine changes less.
+
+Every repeat runs all systems in turn, so that a machine whose speed drifts is equally fast for all of them. What was
+run is kept in ``DIR/rounds.jsonl``: the same command goes on where it was ended. What is slow may be run ``--once``.
 
 ``--shape`` takes a model of that shape with random weights (``scripts/random_model.py``) and lets every system write a
 fixed number of tokens a window, without fallbacks: it says what preparation and padding cost where the model is large.
@@ -268,20 +270,17 @@ def cpu_seconds() -> float:
     return found
 
 
-def one(system: str, files: list[Path], run: Run, repeats: int) -> dict[str, Any]:
-    """Load a system, let it hear one call, run it ``repeats`` times; its seconds and its text."""
+def one(system: str, files: list[Path], run: Run) -> dict[str, Any]:
+    """Load a system, let it hear one call, run it; its seconds and its text."""
     work = SYSTEMS[system](run)
     work(files[:1])
     if system.startswith("bare"):
         work(files)  # prepares
-    seconds, spent, texts = [], [], {}
     with _busy(run.device) as busy:
-        for _ in range(repeats):
-            began, before = time.perf_counter(), cpu_seconds()
-            texts = work(files)
-            seconds.append(time.perf_counter() - began)
-            spent.append(cpu_seconds() - before)
-    return {"seconds": seconds, "cpu": spent, "texts": texts, "busy": busy}
+        began, before = time.perf_counter(), cpu_seconds()
+        texts = work(files)
+        seconds, spent = time.perf_counter() - began, cpu_seconds() - before
+    return {"seconds": seconds, "cpu": spent, "texts": texts, "busy": busy[0] if busy else None}
 
 
 @contextmanager
@@ -334,9 +333,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.one:
         asked = json.loads(options.one)
-        print(
-            json.dumps(one(asked["system"], [Path(f) for f in asked["files"]], Run(**asked["run"]), asked["repeats"]))
-        )
+        print(json.dumps(one(asked["system"], [Path(f) for f in asked["files"]], Run(**asked["run"]))))
         return
     folder = options.work / "calls"
     make_calls(folder, options.calls)
@@ -352,45 +349,57 @@ def main() -> None:
     pythons = {"callscan": sys.executable, "bare": sys.executable, "faster-whisper": sys.executable}
     pythons |= dict(item.split("=", 1) for item in options.peer)
 
-    def ask(system: str, files: list[Path], batch: int, repeats: int) -> dict[str, Any]:
+    def ask(system: str, files: list[Path], batch: int) -> dict[str, Any]:
         model = options.openai_weights if system == "openai-whisper" else options.model
         run = Run(model, batch, options.device, options.compute_type, bool(options.shape))
-        asked = {"system": system, "files": [str(f) for f in files], "run": asdict(run), "repeats": repeats}
+        asked = {"system": system, "files": [str(f) for f in files], "run": asdict(run)}
         command = [pythons[system.split(" ")[0]], __file__, "--work", str(options.work), "--one", json.dumps(asked)]
         found = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout.splitlines()[-1]
         answer: dict[str, Any] = json.loads(found)
         return answer
 
+    systems = [s for s in options.only or SYSTEMS if s.split(" ")[0] in pythons]
+    what = [options.shape, options.device, options.compute_type, len(files)]
+    rounds = options.work / "rounds.jsonl"
+    kept = [json.loads(line) for line in rounds.read_text("utf-8").splitlines()] if rounds.exists() else []
+    kept = [run for run in kept if run["what"] == what]
+    for number in range(options.repeats):
+        for system in systems:
+            before = [run for run in kept if run["system"] == system]
+            if len(before) > number or (before and system in options.once):
+                continue
+            batch = before[0]["batch"] if before else 0
+            if system in BATCHED and not before:
+                sizes = [int(size) for size in options.batches.split(",")]
+                trials = {size: ask(system, files[:TRIAL], size)["seconds"] for size in sizes} if sizes[1:] else {}
+                batch = min(trials, key=trials.__getitem__, default=sizes[0])
+            done = ask(system, files, batch)
+            texts = done.pop("texts")
+            wer = None if options.shape or system.startswith("bare") else error_rate(texts, truth)
+            kept.append({"what": what, "system": system, "batch": batch, "wer": wer, **done})
+            with rounds.open("a", encoding="utf-8") as log:
+                log.write(json.dumps(kept[-1]) + "\n")
+            print(f"{system}: {done['seconds']:.1f} s, CPU {done['cpu']:.1f} s", file=sys.stderr, flush=True)
     audio = sum(2 * max(turn["end"] for turn in turns) for turns in truth.values())
-    rows = []
-    for system in options.only or SYSTEMS:
-        if system.split(" ")[0] not in pythons:
-            continue
-        batch = 0
-        if system in BATCHED:
-            sizes = [int(size) for size in options.batches.split(",")]
-            trials = {size: ask(system, files[:TRIAL], size, 1)["seconds"][0] for size in sizes} if sizes[1:] else {}
-            batch = min(trials, key=trials.__getitem__, default=sizes[0])
-        done = ask(system, files, batch, 1 if system in options.once else options.repeats)
-        median, spent = statistics.median(done["seconds"]), statistics.median(done["cpu"])
-        wer = "" if options.shape or system.startswith("bare") else f"{error_rate(done['texts'], truth):.1%}"
-        busy = f"{done['busy'][0]:.0%}" if done["busy"] else ""
-        name = f"{system}, batch {batch}" if batch else system
-        rows.append((f"{name} (once)" if system in options.once else name, median, spent, wer, busy))
-        print(
-            f"{rows[-1][0]}: {[round(s, 1) for s in done['seconds']]} s, CPU {spent:.1f} s, WER {wer}",
-            file=sys.stderr,
-            flush=True,
-        )
-    print(f"{len(truth)} calls, {audio:.0f} channel-seconds, median of {options.repeats}, {CORES} cores\n")
+    table(kept, systems, f"{len(truth)} calls, {audio:.0f} channel-seconds, {CORES} cores", audio)
+
+
+def table(runs: list[dict[str, Any]], systems: list[str], title: str, audio: float) -> None:
+    """Print medians over the rounds, in Markdown; ``audio`` is in channel-seconds."""
+    print(f"{title}\n")
     print(
-        "| system | seconds | RTFx | CPU s | RTFx a core | WER | GPU busy | callscan is faster by | with less CPU by |"
+        "| system | runs | seconds | RTFx | CPU s | RTFx a core | WER | GPU busy | callscan is faster by "
+        "| with less CPU by |\n|---|---|---|---|---|---|---|---|---|---|"
     )
-    print("|---|---|---|---|---|---|---|---|---|")
-    _, own, own_cpu, *_ = rows[0]
-    for system, median, spent, wer, busy in rows:
+    own: tuple[float, float] | None = None
+    for system in systems:
+        mine = [run for run in runs if run["system"] == system]
+        median, spent = (statistics.median(run[key] for run in mine) for key in ("seconds", "cpu"))
+        own = own or (median, spent)
+        wer, busy = ("" if mine[0][key] is None else f"{mine[0][key]:.1%}" for key in ("wer", "busy"))
+        name = f"{system}, batch {mine[0]['batch']}" if mine[0]["batch"] else system
         speed = f"{median:.1f} | {audio / median:.0f} | {spent:.1f} | {audio / spent:.0f}"
-        print(f"| {system} | {speed} | {wer} | {busy} | {median / own:.2f} | {spent / own_cpu:.2f} |")
+        print(f"| {name} | {len(mine)} | {speed} | {wer} | {busy} | {median / own[0]:.2f} | {spent / own[1]:.2f} |")
 
 
 if __name__ == "__main__":
