@@ -128,7 +128,7 @@ def save(archive: Archive, shard: str, digest: str, index: Index) -> None:
         pq.write_table(
             table.replace_schema_metadata({"callscan.index": _stamp(digest)}),
             sink,
-            compression="zstd",
+            compression="lz4",
             use_dictionary=False,
             write_statistics=False,
             write_page_checksum=True,

@@ -52,13 +52,10 @@ def announced(
 ) -> frozenset[int]:
     """Which of the ``asked`` segments of a call (index and text) are a machine's, as :func:`mark_ivr` has it.
 
-    ``said_by_agent`` are the agent's segments in order; no more of them are read than it takes, most often none.
+    ``said_by_agent`` are the agent's segments in order; no more of them are read than it takes.
     """
-    machine = [index for index, text in asked.items() if announcements.is_announcement(text)]
-    if not machine:
-        return frozenset()
     opened = next((index for index, text in said_by_agent if not announcements.is_announcement(text)), math.inf)
-    return frozenset(index for index in machine if index < opened)
+    return frozenset(i for i, text in asked.items() if i < opened and announcements.is_announcement(text))
 
 
 def mark_ivr(transcript: Transcript, announcements: Announcements) -> Transcript:

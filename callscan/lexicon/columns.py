@@ -249,21 +249,18 @@ class ColumnStream(AnyStream):
 
     def said_by_agent(self, call: int) -> Iterator[tuple[int, str]]:
         """The agent's segments of a call with their texts, in order."""
-        np = self._np
-        first, last = self._segments(call)
-        own = np.flatnonzero(self._spoken.speakers[first:last] == SAID_BY["agent"]) + first
-        said = [(int(self._spoken.indices[segment]), segment) for segment in own.tolist()]
-        left_out = dict(self._spoken.unheard.get(call, ()))
-        for index, segment in sorted([*said, *((index, -1) for index in left_out)]):
+        spoken = self._spoken
+        first, last = spoken.calls.searchsorted(spoken.calls.dtype.type([call, call + 1])).tolist()
+        own = self._np.flatnonzero(spoken.speakers[first:last] == SAID_BY["agent"]) + first
+        said = [*zip(spoken.indices.take(own).tolist(), own.tolist(), strict=True)]
+        left_out = dict(spoken.unheard.get(call, ()))
+        said += [(index, -1) for index in left_out]
+        for index, segment in sorted(said):
             yield index, self._text_of(segment) if segment >= 0 else left_out[index]
 
     def text_of(self, call: int, index: int) -> str:
         """The text of a segment of a call that :meth:`evidence` told of."""
         return self._text_of(self._numbers[call, index])
-
-    def _segments(self, call: int) -> tuple[int, int]:
-        calls, number = self._spoken.calls, self._spoken.calls.dtype.type(call)
-        return int(calls.searchsorted(number)), int(calls.searchsorted(number, side="right"))
 
     def _text_of(self, segment: int) -> str:
         known = self._spoken.texts.get(segment)

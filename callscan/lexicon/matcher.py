@@ -14,7 +14,7 @@ from operator import attrgetter
 from typing import Any
 
 from callscan.lexicon.alphabet import Alphabet, Language, WordMemory
-from callscan.lexicon.candidates import Candidates
+from callscan.lexicon.candidates import Candidates, spread
 from callscan.lexicon.columns import Vocabulary
 from callscan.lexicon.flags import CONTEXT_REACH, Flags, one_of
 from callscan.lexicon.pattern import Near
@@ -198,11 +198,11 @@ class Matcher:
         size = len(stream)
         low = np.maximum(np.array([one.start for one in found]) - CONTEXT_REACH, 0)
         high = np.minimum(np.array([one.end for one in found]) + CONTEXT_REACH, size)
-        # The words around all of them, one stretch after the other: who is near a seam may be told more than there is.
-        near = np.zeros(size + 1, dtype=np.intp)
-        np.add.at(near, low, 1)
-        np.add.at(near, high, -1)
-        near = np.flatnonzero(np.cumsum(near))
+        # The words around all of them, one stretch after the other; a seam may look like an exception, and is none.
+        which, within, _ = spread(high - low)
+        said = np.zeros(size, dtype=bool)
+        said[low.take(which) + within] = True
+        near = np.flatnonzero(said)
         anyone = np.full(len(near), SAID_BY["unknown"], dtype=np.uint8)
         places, numbers, _, _ = self._around.find(stream.kept.take(near), anyone)
         # One number for an issue and a place: the exceptions of an issue are between two of them.

@@ -1,0 +1,121 @@
+"""Pairs of words at some distances: the rarer one is looked for first, then a colour of the other, then the pair."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from callscan.lexicon.colours import LOWEST, ROWS, Colours, rows_of
+from callscan.lexicon.program import Program
+from callscan.lexicon.ways import REACH, Entry, Symbols
+
+SPEAKERS = 4
+"""Values of ``said_by``: sums of bits."""
+LINES = SPEAKERS * ROWS
+"""Rows of a table by who says a symbol and the symbol."""
+NEAR, FAR = range(1, 2), range(2, 7)
+"""The distances that are looked for together; those of a way's pair are :data:`callscan.lexicon.ways.DISTANCE`."""
+
+
+class Kinds:
+    """Symbols that are in the same of some sets are of one kind: a few thousand symbols, a few hundred kinds. Kind 0 is
+    in none of the sets."""
+
+    def __init__(self, sets: Iterable[Symbols]) -> None:
+        self.sets = sorted(set(sets), key=lambda s: (len(s), sorted(s)))
+        held: dict[str, list[int]] = {}
+        for number, symbols in enumerate(self.sets):
+            for one in symbols:
+                held.setdefault(one, []).append(number)
+        numbers: dict[tuple[int, ...], int] = {}
+        self.of = {one: numbers.setdefault(tuple(held[one]), len(numbers) + 1) for one in sorted(held)}
+        self.count = len(numbers) + 1
+
+    def lookup(self) -> Any:
+        """The kind of every symbol, by its row."""
+        import numpy as np
+
+        table = np.zeros(ROWS, dtype=np.intp)
+        for one, number in self.of.items():
+            table[ord(one) - LOWEST] = number
+        return table
+
+
+class Pairs:
+    """The ways whose words are at some ``distances``, as lists that are added to ``lists``. ``rarer`` says which word
+    of a pair is the rarer one, and looked for first: 0 or 1. ``colours`` are of the other."""
+
+    def __init__(
+        self,
+        ways: Sequence[tuple[int, Entry]],
+        distances: range,
+        rarer: int,
+        said_by: Sequence[int],
+        colours: Colours,
+        lists: list[list[int]],
+    ) -> None:
+        import numpy as np
+
+        self._np = np
+        held: list[tuple[int, Symbols, Symbols, int]] = []
+        for number, way in ways:
+            assert way.second is not None  # noqa: S101 - a single word is no pair
+            bits = sum(1 << distance for distance in distances if way.second.first <= distance <= way.second.last)
+            if bits:
+                held.append((number, way.anchor, way.second.symbols, bits))
+        self.heads = np.zeros(LINES, dtype=np.uint64)
+        """The colours that the other of a pair can have, by whoever says the one looked for first and its row."""
+        asked: dict[tuple[int, Symbols], set[Symbols]] = {}
+        for number, first, second, _ in held:
+            head, other = (second, first) if rarer else (first, second)
+            asked.setdefault((said_by[number], head), set()).add(other)
+        for (said, head), others in asked.items():
+            rows = np.array(rows_of(head))
+            every = colours.asked(frozenset().union(*others))
+            for speaker in range(1, SPEAKERS):
+                if speaker & said:
+                    self.heads[speaker * ROWS + rows] |= every
+        left, right = Kinds(first for _, first, _, _ in held), Kinds(last for _, _, last, _ in held)
+        width = right.count
+        both = left.lookup() * width, right.lookup()
+        self._head, self._other = both[rarer], both[1 - rarer]
+        # Each pair's list of ways, by number in ``lists``, 0 for none; and at which distances it is met at all: a bit
+        # each, and small enough for a core's cache.
+        self._table = np.zeros(left.count * width, dtype=np.intp)
+        self._met = np.zeros(left.count * width, dtype=np.uint8)
+        own: dict[int, list[int]] = {}
+        for number, anchor, symbols, bits in held:
+            heads = {left.of[one] for one in anchor}
+            tails = {right.of[one] for one in symbols}
+            pairs = [head * width + tail for head in heads for tail in tails]
+            self._met[pairs] |= np.uint8(bits)
+            for pair in pairs:
+                own.setdefault(pair, []).append(number)
+        self._table[list(own)] = np.arange(len(lists), len(lists) + len(own))
+        lists += own.values()
+        self._distances = np.array(distances)
+        self._bits = np.left_shift(1, self._distances).astype(np.uint8)
+        # From the one looked for first to the other, and to the first.
+        self._away = -self._distances if rarer else self._distances
+        self._back = self._away if rarer else 0 * self._away
+
+    def find(self, rows: Any, at: Any, lines: Any, seen: Any) -> tuple[Any, Any, Any]:
+        """The pairs in a text: places of the first words, numbers of lists, distances. ``rows`` are those of the text,
+        with :data:`REACH` of no word before and after it, and ``seen`` their colours; ``at`` are the places in the text
+        of the words looked for first, and ``lines`` their rows by whoever says them."""
+        np = self._np
+        asked = self.heads.take(lines)
+        seen_at = [np.flatnonzero((asked & seen[REACH + away :].take(at)) != 0) for away in self._away]
+        nth = np.repeat(np.arange(len(seen_at)), [*map(len, seen_at)])
+        heads = at.take(np.concatenate(seen_at)) + REACH
+        pairs = self._other.take(rows.take(heads + self._away.take(nth)))
+        pairs += self._head.take(rows.take(heads))
+        met = np.flatnonzero((self._met.take(pairs) & self._bits.take(nth)) != 0)
+        nth = nth.take(met)
+        return heads.take(met) + self._back.take(nth), self._table.take(pairs.take(met)), self._distances.take(nth)
+
+
+def rarer_word(way: Entry, program: Program) -> int:
+    """Which of a pair is said less: 0 for the first, 1 for the second."""
+    assert way.second is not None  # noqa: S101 - a single word is no pair
+    return int(program.share(way.anchor) > program.share(way.second.symbols))
