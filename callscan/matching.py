@@ -10,7 +10,10 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack, suppress
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +25,7 @@ from callscan.archive import Archive
 from callscan.archive.schema import from_table
 from callscan.errors import ArchiveError
 from callscan.records import Hit
-from callscan.report.tables import found_schema
+from callscan.report.tables import found_schema, measures_schema
 from callscan.shard import index_of
 from callscan.spoken import Index
 
@@ -32,24 +35,30 @@ if TYPE_CHECKING:
 _ALONE = 4
 """Up to so many shards, starting further processes takes longer than matching."""
 
+_SCRATCH: dict[str, Any] = {"compression": "none", "use_dictionary": False, "write_statistics": False}
+"""How tables are written that are read once, and soon."""
+
 
 def match_archive(
     archive: Archive, lexicon: Lexicon, due: Mapping[str, Sequence[str]], folder: Path, processes: int
 ) -> list[Path]:
-    """Match the calls that count, and return a folder a shard with ``measures.parquet`` and ``found.parquet``.
+    """Match the calls that count, and return a folder a process with ``measures.parquet`` and ``found.parquet``.
 
     ``due`` names the recordings of each shard whose content counts, by URI. Tables are of the schemas in
     :mod:`callscan.report.tables`, written below ``folder``.
     """
-    tasks = [(shard, tuple(due[shard])) for shard in sorted(due)]
-    if processes == 1 or len(tasks) <= _ALONE:
-        _match_shards(archive, lexicon, folder, tasks)
+    tasks = [(shard, due[shard]) for shard in sorted(due)]
+    count = 1 if len(tasks) <= _ALONE else min(processes, len(tasks))
+    parts = [folder / f"part-{number}" for number in range(count)]
+    if count == 1:
+        _match_shards(archive, lexicon, parts[0], tasks)
     else:
-        _match_beside(archive, lexicon, folder, [tasks[start::processes] for start in range(processes)])
-    return [folder / shard for shard, _ in tasks]
+        _match_beside(archive, lexicon, parts, tasks)
+    return parts
 
 
-Tasks = Sequence[tuple[str, Sequence[str]]]
+Task = tuple[str, Sequence[str]]
+"""A shard, and the URIs of its calls that count."""
 
 _CHILD = """
 import pickle, sys
@@ -59,70 +68,99 @@ serve()
 """
 
 
-def _match_beside(archive: Archive, lexicon: Lexicon, folder: Path, shares: Sequence[Tasks]) -> None:
-    """Match each share in a process of its own.
+def _match_beside(archive: Archive, lexicon: Lexicon, parts: Sequence[Path], tasks: Sequence[Task]) -> None:
+    """Match in a process a part, each of which takes the next shard when it is done with one.
 
     Interpreters of their own, and not ``multiprocessing``: forked, they would inherit the threads of CTranslate2
     and Arrow; spawned, they would run the caller's script again where it has no ``__main__`` guard.
     """
-    children = [
-        subprocess.Popen([sys.executable, "-c", _CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        for share in shares
-        if share
-    ]
+    started = pickle.dumps(sys.path), pickle.dumps((archive.url, lexicon))
+    left = iter(tasks)
+    with ThreadPoolExecutor(len(parts)) as feeders, ExitStack() as children:
+        fed = []
+        for part in parts:
+            child = subprocess.Popen([sys.executable, "-c", _CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            children.callback(_end, child)
+            fed.append(feeders.submit(_feed, child, (*started, pickle.dumps(part)), left))
+        for one in as_completed(fed):
+            one.result()
+
+
+def _feed(child: subprocess.Popen[bytes], started: Sequence[bytes], left: Iterator[Task]) -> None:
+    """Send a process what it starts with and then, one by one, tasks out of those that are left."""
+    assert child.stdin is not None  # noqa: S101 - asked for above
+    assert child.stdout is not None  # noqa: S101 - asked for above
     try:
-        for child, share in zip(children, shares, strict=False):
-            assert child.stdin is not None  # noqa: S101 - asked for above
-            child.stdin.write(pickle.dumps(sys.path) + pickle.dumps((archive.url, lexicon, folder, share)))
-            child.stdin.close()
-        for child in children:
-            assert child.stdout is not None  # noqa: S101 - asked for above
-            answer = child.stdout.read()
-            if child.wait() or not answer:
-                raise ArchiveError(f"a process that matched transcripts died (exit code {child.returncode})")
-            error = pickle.loads(answer)  # noqa: S301 - from our own child
+        child.stdin.write(b"".join(started))
+        for task in chain(left, [None]):
+            pickle.dump(task, child.stdin)
+            child.stdin.flush()
+            error = pickle.load(child.stdout)  # noqa: S301 - from our own child
             if error is not None:
                 raise error
-    finally:
-        for child in children:
-            if child.poll() is None:
-                child.kill()
-                child.wait()
-            for stream in (child.stdin, child.stdout):
-                if stream is not None:
-                    stream.close()
+    except (EOFError, BrokenPipeError, pickle.UnpicklingError):
+        raise ArchiveError(f"a process that matched transcripts died (exit code {child.wait()})") from None
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """End a process, whatever it does."""
+    child.kill()
+    child.wait()
+    for stream in (child.stdin, child.stdout):
+        if stream is not None:
+            with suppress(BrokenPipeError):
+                stream.close()
 
 
 def serve() -> None:
-    """What a process beside does: read a share from stdin, match it, answer with None or the error."""
-    url, lexicon, folder, share = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own parent
+    """What a process beside does: match one task after the other, answering each with None or the error."""
+    url, lexicon = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own parent
+    part = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own parent
+
+    def tasks() -> Iterator[Task]:
+        while (task := pickle.load(sys.stdin.buffer)) is not None:  # noqa: S301 - from our own parent
+            yield task
+            _answer(None)
+
     try:
-        _match_shards(Archive(url), lexicon, folder, share)
+        _match_shards(Archive(url), lexicon, part, tasks())
     except ArchiveError as error:
-        answer: ArchiveError | None = error
+        _answer(error)
     else:
-        answer = None
-    sys.stdout.buffer.write(pickle.dumps(answer))
+        _answer(None)
 
 
-def _match_shards(archive: Archive, lexicon: Lexicon, folder: Path, tasks: Tasks) -> None:
-    for shard, uris in tasks:
-        digest = archive.digest(shard)
-        index = spoken.load(archive, shard, digest) if digest else None
-        if index is None:
-            index = index_of(archive, shard)
-            if digest:
-                spoken.save(archive, shard, digest, index)
-        due = set(uris)
-        wanted = [uri in due for uri in index.uris]
-        # Almost always every call of a shard counts: then nothing is copied.
-        measures = index.measures if all(wanted) else index.measures.filter(pa.array(wanted))
-        part = folder / shard
-        part.mkdir()
-        pq.write_table(measures, part / "measures.parquet")
-        keys: list[str] = index.measures["key"].to_pylist()
-        rows = [_row(keys[call], hit, text) for call, hit, text in _found(archive, shard, index, lexicon, wanted)]
-        pq.write_table(pa.Table.from_pylist(rows, schema=found_schema()), part / "found.parquet")
+def _answer(error: ArchiveError | None) -> None:
+    pickle.dump(error, sys.stdout.buffer)
+    sys.stdout.buffer.flush()
+
+
+def _match_shards(archive: Archive, lexicon: Lexicon, part: Path, tasks: Iterable[Task]) -> None:
+    part.mkdir()
+    with (
+        pq.ParquetWriter(part / "measures.parquet", measures_schema(), **_SCRATCH) as measured,
+        pq.ParquetWriter(part / "found.parquet", found_schema(), **_SCRATCH) as found,
+    ):
+        for shard, uris in tasks:
+            index = _index(archive, shard)
+            due = set(uris)
+            wanted = [uri in due for uri in index.uris]
+            # Almost always every call of a shard counts: then nothing is copied.
+            measured.write_table(index.measures if all(wanted) else index.measures.filter(pa.array(wanted)))
+            keys: list[str] = index.measures["key"].to_pylist()
+            rows = [_row(keys[call], hit, text) for call, hit, text in _found(archive, shard, index, lexicon, wanted)]
+            found.write_table(pa.Table.from_pylist(rows, schema=found_schema()))
+
+
+def _index(archive: Archive, shard: str) -> Index:
+    """What is kept of a shard, made and kept where it is not."""
+    digest = archive.digest(shard)
+    index = spoken.load(archive, shard, digest) if digest else None
+    if index is None:
+        index = index_of(archive, shard)
+        if digest:
+            spoken.save(archive, shard, digest, index)
+    return index
 
 
 def _found(

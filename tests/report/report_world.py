@@ -81,7 +81,7 @@ class PhraseLexicon:
                 words = tuple(
                     Word(
                         spoken.vocabulary[spoken.words[at] - FIRST_WORD],
-                        *spoken.time(at),
+                        *(at_word[0] for at_word in spoken.times(np.array([at]))),
                         float(spoken.probabilities[at] / spoken.certain),
                     )
                     for at in range(marks[number] + 1, marks[number + 1])

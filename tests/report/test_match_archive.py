@@ -248,7 +248,9 @@ def test_side_by_side_finds_the_same(tmp_path: Path) -> None:
     records = odd_calls(Lexicon.load(), 4)
     archive = make_archive(tmp_path / "archive", records, shard_size=5)
     lexicon = Lexicon.load()
-    assert matched(archive, lexicon, tmp_path / "one", 1) == matched(archive, lexicon, tmp_path / "two", 2)
+    one, two = (matched(archive, lexicon, tmp_path / f"by-{processes}", processes) for processes in (1, 2))
+    # Who takes which shard is up to chance.
+    assert [sorted(rows, key=repr) for rows in one] == [sorted(rows, key=repr) for rows in two]
 
 
 @pytest.mark.parametrize("processes", [1, 2])
