@@ -210,9 +210,10 @@ def _due(ledger: pa.Table) -> dict[str, list[str]]:
     """The recordings whose content counts, by shard: their URIs in that shard."""
     import pyarrow.compute as pc
 
-    held = ledger.filter(pc.and_(pc.not_equal(ledger["shard"], ""), pc.not_equal(ledger["key"], "")))
+    rows = ledger.select(["shard", "source", "key"])
+    held = rows.filter(pc.and_(pc.not_equal(rows["shard"], ""), pc.not_equal(rows["key"], "")))
     due: dict[str, list[str]] = {}
-    for batch in held.select(["shard", "source"]).to_batches():
+    for batch in held.to_batches():
         for shard, source in zip(batch.column(0).to_pylist(), batch.column(1).to_pylist(), strict=True):
             due.setdefault(shard, []).append(source)
     return due

@@ -26,7 +26,7 @@ class Announcements:
         if not patterns:
             return
         alphabet = Alphabet(language)
-        for leaf in {leaf for pattern in patterns for leaf in leaves(pattern.node)}:
+        for leaf in {*leaves(*(pattern.node for pattern in patterns))}:
             asked = list(features(leaf, alphabet))
             alphabet.ask((f for f, _ in asked), ((s, f) for f, s in asked if s))
         alphabet.freeze()

@@ -131,11 +131,13 @@ class ColumnStream(AnyStream):
         own_marks = marks[first:last] - self._begin
         kept, self._source = symbols.spread(self._words)
         self.kept, self._gone = once(kept)
-        begins = self._source.searchsorted(own_marks)
+        # Where each run of one speaker begins, as a segment and as a word.
+        turns = np.flatnonzero(np.diff(spoken.runs[first:last], prepend=spoken.runs[first : first + 1] + 1))
+        begins = self._source.searchsorted(own_marks.take(turns))
         begins -= self._gone.searchsorted(begins)
-        self.said_by = np.repeat(spoken.speakers[first:last], np.diff(begins, append=len(self.kept)))
-        turns = np.flatnonzero(np.diff(spoken.runs[first:last])) + 1
-        self.runs = np.append(begins[turns], len(self.kept))
+        ends = np.append(begins[1:], len(self.kept))
+        self.said_by = np.repeat(spoken.speakers[first:last].take(turns), ends - begins)
+        self.runs = ends
         self._marks = own_marks
         # Segments by call and index there, as far as anything was found in them.
         self._numbers: dict[tuple[int, int], int] = {}

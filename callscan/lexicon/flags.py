@@ -136,7 +136,7 @@ def any_of(symbols_of: _SymbolsOf, patterns: Sequence[Pattern], program: Program
 
 def _inside(context: Context, program: Program) -> frozenset[str]:
     """The symbols of all words that a context asks for inside a match."""
-    return frozenset().union(*[program.symbols(leaf) for pattern in context.inside for leaf in leaves(pattern.node)])
+    return frozenset().union(*[program.symbols(leaf) for leaf in leaves(*(pattern.node for pattern in context.inside))])
 
 
 def _rows(symbols: frozenset[str] | None) -> Any:

@@ -146,13 +146,16 @@ class Lexicon:
 
         ``languages`` and ``wanted`` are of every call: which language it is in, and whether it is matched at all.
         """
-        codes = [self._code(language) if asked else None for language, asked in zip(languages, wanted, strict=True)]
+        code_of = {language: self._code(language) for language in set(languages)}
+        codes = [code_of[language] if asked else None for language, asked in zip(languages, wanted, strict=True)]
         for code, first, last in stretches(spoken, codes):
             matcher, known = self.matcher(code), self.announcements(code)
             stream = ColumnStream(matcher.vocabulary, spoken, first, last)
             for call, hits in sorted(matcher.match_stream(stream).items()):
                 texts = {hit.segment: stream.text_of(call, hit.segment) for hit in hits}
-                machine = announced(known, stream.said_by_agent(call), texts)
+                # What the agent said is put together only where a machine may have spoken.
+                suspects = {index: text for index, text in texts.items() if known.is_announcement(text)}
+                machine = announced(known, stream.said_by_agent(call), suspects) if suspects else ()
                 yield from ((call, hit, texts[hit.segment]) for hit in hits if hit.segment not in machine)
 
     def match_many(self, transcripts: Iterable[Transcript]) -> Iterator[tuple[Hit, ...]]:

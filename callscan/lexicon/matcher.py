@@ -96,7 +96,7 @@ class Matcher:
         patterns += [pattern for issue in issues.values() for pattern in issue.exceptions]
         patterns += [p for context in contexts for p in context.patterns]
         nodes = [node for p in patterns for node in (p.node, *(node for node, _ in p.unless))]
-        for leaf in {leaf for node in nodes for leaf in leaves(node)}:
+        for leaf in {*leaves(*nodes)}:
             asked = list(features(leaf, self.alphabet))
             self.alphabet.ask((f for f, _ in asked), ((s, f) for f, s in asked if s))
         self.alphabet.freeze()

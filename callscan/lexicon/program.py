@@ -112,13 +112,19 @@ def features(node: Said | Fused | Shape, alphabet: Alphabet) -> Iterator[tuple[F
         yield ("sound", language.sound(node.word)), node.word
 
 
-def leaves(node: Node) -> Iterator[Said | Fused | Shape]:
-    """All single words of a tree."""
-    if isinstance(node, Said | Fused | Shape):
-        yield node
-    else:
-        for part in _parts(node):
-            yield from leaves(part)
+def leaves(*nodes: Node) -> Iterator[Said | Fused | Shape]:
+    """All single words of some trees; a class is one tree in all patterns that name it, and is looked at once."""
+    seen: set[int] = set()
+    due = [*nodes]
+    while due:
+        node = due.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, Said | Fused | Shape):
+            yield node
+        else:
+            due += _parts(node)
 
 
 def _parts(node: Node) -> Iterable[Node]:
