@@ -64,17 +64,17 @@ class Flags:
             else:
                 self._first[_rows(first)] |= bit
 
-    def possible(self, stream: AnyStream, issues: Sequence[str], starts: Any, ends: Any) -> list[int]:
-        """Which flags each match can have, a bit each: its issue has them, and words that they ask for are there."""
+    def possible(self, stream: AnyStream, issues: Sequence[str], starts: Any, ends: Any) -> list[tuple[int, int]]:
+        """Which flags each match can have by what is before it, and which by what is after it, a bit each: its issue
+        has them, and words that they ask for are there."""
         np, allowed = self._np, self._allowed
         kept = np.zeros(len(stream) + CONTEXT_REACH + 1, dtype=np.uint16)
         kept[1 : len(stream) + 1] = stream.kept
         after = kept.take(ends[:, None] + np.arange(1, CONTEXT_REACH + 1))
-        found = self._last.take(kept.take(starts)) | self._first.take(after[:, 0])
-        found |= np.bitwise_or.reduce(self._within.take(after), axis=1)
-        found &= np.array([allowed[issue] for issue in issues], dtype=np.uint8)
-        told: list[int] = found.tolist()
-        return told
+        may = np.array([allowed[issue] for issue in issues], dtype=np.uint8)
+        before = self._last.take(kept.take(starts)) & may
+        found = self._first.take(after[:, 0]) | np.bitwise_or.reduce(self._within.take(after), axis=1)
+        return [*zip(before.tolist(), (found & may).tolist(), strict=True)]
 
     def of(
         self,
@@ -83,13 +83,14 @@ class Flags:
         span: tuple[int, int],
         known: frozenset[str],
         speaker: Speaker,
-        possible: int,
+        possible: tuple[int, int],
         *,
         asked: bool,
     ) -> tuple[str, ...]:
         """The flags of a match of an issue, with those already known; ``asked`` says that it is in a question, and
         ``possible`` is what :meth:`possible` says of it."""
         allowed = self._allowed[issue]
+        before, after = possible
         flags: list[str] = []
         for context in self._contexts:
             bit = self._bits[context.flag]
@@ -97,22 +98,28 @@ class Flags:
                 flags.append(context.flag)
             elif allowed & bit and not (context.flag == "question" and speaker == "customer"):
                 question = asked and context.flag == "question"
-                if question or (possible & bit and _applies(context, stream, *span)):
+                if (
+                    question
+                    or (before & bit and _said_before(context, stream, *span))
+                    or (after & bit and _said_after(context, stream.text, span[1]))
+                ):
                     flags.append(context.flag)
         return tuple(flags)
 
 
-def _applies(context: _Context, stream: AnyStream, start: int, end: int) -> bool:
-    text = stream.text
-    low, high = max(0, start - CONTEXT_REACH), min(len(text), end + CONTEXT_REACH)
-    before = context.before.search(text, low, start) if start else None
-    if (
-        before is not None
+def _said_before(context: _Context, stream: AnyStream, start: int, end: int) -> bool:
+    text, low = stream.text, max(0, start - CONTEXT_REACH)
+    found = context.before.search(text, low, start) if start else None
+    return (
+        found is not None
         and not context.except_starting.match(text, start, end)
         and not context.except_before.search(text, low, start)
-        and not stream.cut(before.start(), start)
-    ):
-        return True
+        and not stream.cut(found.start(), start)
+    )
+
+
+def _said_after(context: _Context, text: str, end: int) -> bool:
+    high = min(len(text), end + CONTEXT_REACH)
     return (
         end < len(text)
         and context.after.match(text, end, high) is not None

@@ -26,12 +26,17 @@ from callscan.records import Hit, Transcript
 
 _BY_TIME = attrgetter("start", "issue", "end")
 _NO_FLAGS: frozenset[str] = frozenset()
+_FEW = 24
+"""Up to so many matches, looking for exceptions around each takes less than asking where they can be."""
 
 
 class _Compiled:
     """A rule and its expressions, which are made when some text first calls for them."""
 
-    __slots__ = ("_program", "_stop", "_strict", "bounded", "gaps", "near_seconds", "rule", "search", "unless")
+    __slots__ = (
+        *("_program", "_stop", "_strict"),
+        *("bounded", "gaps", "marked", "near_seconds", "rule", "search", "unless"),
+    )
 
     def __init__(self, rule: Rule, program: Program, stop: frozenset[str]) -> None:
         node = rule.pattern.node
@@ -41,6 +46,7 @@ class _Compiled:
         self.bounded = self.near_seconds is not None or rule.first is not None or rule.last is not None
         self._program = program
         self._stop = stop if self.gaps else frozenset()
+        self.marked = bool(rule.flag or self._stop) or self.near_seconds is not None
         self._strict: Any = None
         self.search: Any = self._first_search
         self.unless: list[tuple[Any, int]] = []
@@ -162,11 +168,14 @@ class Matcher:
         for number, begin, end in zip(numbers.tolist(), low.tolist(), high.tolist(), strict=True):
             one = rules[number]
             hit = one.search(text, begin, end)
-            if hit is not None:
-                start, end = hit.span()
-                key = (number, start, end)
-                if key not in found and not (one.unless and _ruled_out(one, text, start, end)):
-                    found[key] = _as_found(one, number, text, hit)
+            if hit is None:
+                continue
+            start, end = hit.span()
+            key = (number, start, end)
+            if key not in found and not (one.unless and _ruled_out(one, text, start, end)):
+                match = found[key] = _Found(one, number, start, end)
+                if one.marked:
+                    _mark(match, text, hit)
         ones = list(found.values())
         self._look_around(stream, [one for one in ones if one.compiled.rule.issue in self._exceptions])
         return ones
@@ -190,8 +199,10 @@ class Matcher:
                 one.rejected |= not _in_window(rule, start, stream.length(one.start))
 
     def _look_around(self, stream: AnyStream, found: list[_Found]) -> None:
-        """Say which of the matches of issues with exceptions have one around them, as far as candidates can tell."""
-        if not found:
+        """Say which of the matches of issues with exceptions may have one around them."""
+        if len(found) <= _FEW:
+            for one in found:
+                one.near_exception = True
             return
         import numpy as np
 
@@ -213,12 +224,12 @@ class Matcher:
 
     def _kept(self, stream: AnyStream, issue: str, ones: list[_Found]) -> list[_Found]:
         """What is left of the matches of an issue in a call, where they say the same or are excepted."""
+        if len(ones) == 1 and not ones[0].near_exception:
+            return [] if ones[0].rejected else ones
         flagged = any(one.flags for one in ones)
         if flagged:
             ones = self._unexplained(stream.text, ones)
         excluded = self._excluded(issue, stream.text, ones)
-        if len(ones) == 1 and not excluded:
-            return [] if ones[0].rejected else ones
         kept: list[_Found] = []
         # The longest of overlapping matches stands for them all; of equals, the one whose pattern stands first.
         ones.sort(key=_by_length)
@@ -274,7 +285,7 @@ class Matcher:
         for at, (one, rule, evidence) in enumerate(zip(found, rules, told, strict=True)):
             from_, to, quote, segment, speaker, probability = evidence
             flags: tuple[str, ...] = ()
-            if possible[at] or one.flags or at in asked:
+            if any(possible[at]) or one.flags or at in asked:
                 flags = self.flags.of(
                     stream, rule.issue, (one.start, one.end), one.flags, speaker, possible[at], asked=at in asked
                 )
@@ -301,16 +312,15 @@ def _ruled_out(one: _Compiled, text: str, start: int, end: int) -> bool:
     return any(search(text, max(0, start - reach), end + reach) is not None for search, reach in one.unless)
 
 
-def _as_found(one: _Compiled, number: int, text: str, hit: Any) -> _Found:
-    start, end = hit.span()
-    found = _Found(one, number, start, end)
+def _mark(found: _Found, text: str, hit: Any) -> None:
+    """Give a match the flags that its own words tell, and the words on both sides of a distance in seconds."""
+    one = found.compiled
     if one.rule.flag:
         found.flags = frozenset([one.rule.flag])
-    if one.negated(text, start, end):
+    if one.negated(text, found.start, found.end):
         found.flags |= {"negated"}
     if one.near_seconds is not None:
         found.gap = hit.start("left") - 1, hit.start("right")
-    return found
 
 
 def _in_window(rule: Rule, start: float, end: float) -> bool:
