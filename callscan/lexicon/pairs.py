@@ -7,14 +7,14 @@ from typing import Any
 
 from callscan.lexicon.colours import LOWEST, ROWS, Colours, rows_of
 from callscan.lexicon.program import Program
-from callscan.lexicon.ways import REACH, Entry, Symbols
+from callscan.lexicon.ways import DISTANCE, REACH, Entry, Symbols
 
 SPEAKERS = 4
 """Values of ``said_by``: sums of bits."""
 LINES = SPEAKERS * ROWS
 """Rows of a table by who says a symbol and the symbol."""
-NEAR, FAR = range(1, 2), range(2, 7)
-"""The distances that are looked for together; those of a way's pair are :data:`callscan.lexicon.ways.DISTANCE`."""
+NEAR, FAR = range(1, 2), range(2, DISTANCE + 1)
+"""The distances that are looked for together."""
 
 
 class Kinds:
