@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
@@ -264,6 +265,21 @@ def test_damage_is_an_error_and_never_a_number(tmp_path: Path, processes: int) -
     (tmp_path / "scratch").mkdir()
     with pytest.raises(ArchiveError, match="damaged"):
         match_archive(archive, PhraseLexicon(), due, tmp_path / "scratch", processes)
+
+
+class Deadly(PhraseLexicon):
+    """Ends the process that it is sent to."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os._exit, (3,)
+
+
+def test_a_process_that_dies_is_an_error(tmp_path: Path) -> None:
+    archive = make_archive(tmp_path / "archive", make_world(40).records, shard_size=5)
+    due = {name: [record.uri for record in make_world(40).records] for name in archive.shard_ids()}
+    (tmp_path / "scratch").mkdir()
+    with pytest.raises(ArchiveError, match=r"died \(exit code 3\)"):
+        match_archive(archive, Deadly(), due, tmp_path / "scratch", 2)
 
 
 def test_a_script_without_a_main_guard_is_not_run_again(tmp_path: Path) -> None:
