@@ -16,8 +16,9 @@ from callscan.lexicon.evaluate import Utterance, evaluate, read_labelled, wilson
 
 HERE = Path(__file__).parent
 FILES = sorted(HERE.glob("labelled*.jsonl"))
-UNSEEN = HERE / "unseen.jsonl"
-"""Written without sight of the patterns. No pattern is to be written for it: it says what to expect of other calls."""
+UNSEEN = {"unseen.jsonl": 0.96, "unseen-registers.jsonl": 0.90}
+"""Written without sight of the patterns: short turns, and longer ones with more registers and sectors. No pattern is to
+be written for them: they say what to expect of other calls."""
 
 
 def labelled() -> list[Utterance]:
@@ -41,8 +42,9 @@ def test_labelled_utterances_are_found(lexicon: Lexicon, path: Path) -> None:
     assert result["micro"]["f1"] >= 0.95, result["errors"]
 
 
-def test_utterances_that_no_pattern_was_written_for_are_found(lexicon: Lexicon) -> None:
-    assert f1(lexicon, read_labelled(UNSEEN)) >= 0.96
+@pytest.mark.parametrize(("name", "least"), UNSEEN.items())
+def test_utterances_that_no_pattern_was_written_for_are_found(lexicon: Lexicon, name: str, least: float) -> None:
+    assert f1(lexicon, read_labelled(HERE / name)) >= least
 
 
 def test_sound_alike_spellings_and_no_punctuation_cost_little(lexicon: Lexicon) -> None:
