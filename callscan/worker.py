@@ -8,31 +8,29 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from pathlib import PurePosixPath
+from threading import Lock
 from types import TracebackType
 from typing import Any
 
 from callscan.archive import Archive
 from callscan.archive.inventory import Planned, Task
-from callscan.audio import Decoded, DecodeLimits, Decoder, hash_file
-from callscan.audio.files import local_path
+from callscan.audio import Decoded, DecodeLimits, Decoder, files, hash_file
 from callscan.config import Settings
+from callscan.diarization import alone
 from callscan.diarization import models as pipelines
 from callscan.diarization.api import Diariser
+from callscan.diarization.roles import Said
 from callscan.diarization.speakers import channels_swapped, named
 from callscan.errors import RecordingError
 from callscan.outcome import duplicate, failed, message, record, reraise_fatal
-from callscan.records import CallRecord, Recording, Speaker, Status, Transcript, Turn
+from callscan.records import CallRecord, Span, Speaker, Status, Transcript, Turn
 from callscan.speech.api import CallAudio, CallSpeech, SpeechEngine
 
 VERSION = 2
@@ -96,13 +94,19 @@ class _Shard:
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """A recording that is decoded and open; ``close`` frees what it holds."""
+    """A recording that is decoded and open; ``close`` frees what it holds.
+
+    Of a mono recording, ``turns`` are its diariser's, ``voices`` where each of them is heard, by label; empty without.
+    """
 
     shard: _Shard
     planned: Planned
     key: str
     decoded: Decoded
     close: Callable[[], None]
+    turns: tuple[Turn, ...] = ()
+    voices: Mapping[str, Sequence[Span]] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
 
 class Worker:
@@ -119,6 +123,7 @@ class Worker:
         self._language = None if settings.speech.language == "auto" else settings.speech.language
         self._engine = engine()
         self._diariser = diariser or load_diariser(settings)
+        self._diarising = Lock()
         self._no_diariser = pipelines.why_not(settings.diarization.pipeline)
         self._open = ExitStack()
         self._threads = self._open.enter_context(ThreadPoolExecutor(_AHEAD, "callscan-decode"))
@@ -140,7 +145,7 @@ class Worker:
         After a hyphen stands that of the diariser, which changes the records of mono calls alone.
         """
         parts = [VERSION, self._engine.fingerprint, self._language, self._calls.channels, self._calls.min_coverage]
-        diariser = self._diariser.fingerprint[:16] if self._diariser else "none"
+        diariser = f"{alone.VERSION}{self._diariser.fingerprint[:16]}" if self._diariser else "none"
         return f"{hashlib.sha256(json.dumps(parts).encode()).hexdigest()}-{diariser}"
 
     def work(self, tasks: Iterable[Task], done: Callable[[int], None] = lambda calls: None) -> Iterator[Summary]:
@@ -232,15 +237,17 @@ class Worker:
                 if planned.reason:
                     raise RecordingError(planned.reason, planned.detail)
                 with self._engine.meter.time("read"):
-                    path = stack.enter_context(_local(planned.recording))
+                    path = stack.enter_context(files.local_copy(planned.recording))
                     key = hash_file(path)
-                _demand_unchanged(planned.recording, path)
+                files.demand_unchanged(planned.recording, path)
                 if key in shard.task.known:
                     return duplicate(planned, key)
                 with self._engine.meter.time("decode"):
                     decoded = stack.enter_context(self._decode(path))
-                _demand_unchanged(planned.recording, path)
-                return _Call(shard, planned, key, decoded, stack.pop_all().close)
+                files.demand_unchanged(planned.recording, path)
+                turns, remarks = self._turns(decoded) if decoded.channels == 1 else ((), ())
+                voices = alone.stretches(turns, decoded.duration)
+                return _Call(shard, planned, key, decoded, stack.pop_all().close, turns, voices, remarks)
             except Exception as error:  # noqa: BLE001 - here it becomes a status
                 return failed(planned, key, error)
 
@@ -293,8 +300,13 @@ class Worker:
             return error
 
     def _audio(self, call: _Call) -> CallAudio:
+        """What the engine hears: the channels of the recording, or the voices of its only one."""
         decoded = call.decoded
-        return CallAudio(call.key, decoded.duration, decoded.channels, decoded.read, self._language)
+        if not call.voices:
+            return CallAudio(call.key, decoded.duration, decoded.channels, decoded.read, self._language)
+        voices = [*call.voices.values()]
+        read = alone.channels(decoded.read, voices)
+        return CallAudio(call.key, decoded.duration, len(voices), read, self._language)
 
     def _heard(self, call: _Call, speech: CallSpeech | Exception) -> CallRecord:
         """The record of a call that the engine has listened to."""
@@ -331,22 +343,24 @@ class Worker:
             coverage=speech.coverage,
         )
         if not any(speech.spans):
-            return transcript, ()
+            return replace(transcript, speech=speech.spans[:channels]), ()
         if channels > 1:
             return transcript, channels_swapped(transcript.segments, self._calls.channels, speech.language)
-        turns, remarks = self._turns(call)
-        if not turns:
-            return transcript, remarks
-        found = named(transcript.segments, turns, speech.language, dict(call.planned.metadata))
-        return replace(transcript, segments=found.segments, turns=found.turns), (*remarks, *found.notes)
+        if not call.voices:
+            return transcript, call.remarks
+        labels = [*call.voices]
+        said = [Said(replace(segment, channel=0), labels[segment.channel]) for segment in transcript.segments]
+        found = named(said, call.turns, speech.language, dict(call.planned.metadata))
+        heard = replace(transcript, segments=found.segments, turns=found.turns, speech=(_union(speech.spans),))
+        return heard, found.notes
 
-    def _turns(self, call: _Call) -> tuple[tuple[Turn, ...], tuple[str, ...]]:
+    def _turns(self, decoded: Decoded) -> tuple[tuple[Turn, ...], tuple[str, ...]]:
         """Who speaks when on a mono recording, or a note why that is not known; its words count all the same."""
         if self._diariser is None:
             return (), (f"speakers: {self._no_diariser}",)
         try:
-            with self._engine.meter.time("diarize"):
-                turns = self._diariser.turns(call.decoded.read(0, 0.0, call.decoded.duration))
+            with self._diarising, self._engine.meter.time("diarize"):
+                turns = self._diariser.turns(decoded.read(0, 0.0, decoded.duration))
         except Exception as error:  # noqa: BLE001 - the words are there, whatever becomes of their speakers
             reraise_fatal(error)
             return (), (f"speakers: {message(error)}",)
@@ -366,35 +380,17 @@ def crashed(archive: Archive, task: Task, fingerprint: str) -> Summary:
     return Summary(task.shard, {"quarantined": 1})
 
 
+def _union(channels: Sequence[Sequence[Span]]) -> tuple[Span, ...]:
+    """Where anybody speaks."""
+    found: list[Span] = []
+    for span in sorted(chain.from_iterable(channels), key=lambda span: span.start):
+        if found and span.start <= found[-1].end:
+            found[-1] = Span(found[-1].start, max(found[-1].end, span.end))
+        else:
+            found.append(span)
+    return tuple(found)
+
+
 def _close_unused(future: Future[_Call | CallRecord]) -> None:
     if future.exception() is None and isinstance(outcome := future.result(), _Call):
         outcome.close()
-
-
-@contextmanager
-def _local(recording: Recording) -> Iterator[str]:
-    """A path to the recording's bytes: its own, or for a remote one that of a temporary copy with the same suffix."""
-    if local_path(recording.uri) is not None:
-        yield recording.uri
-        return
-    import fsspec
-
-    with tempfile.NamedTemporaryFile(prefix="callscan-", suffix=PurePosixPath(recording.uri).suffix) as copy:
-        try:
-            with fsspec.open(recording.uri, "rb") as remote:
-                shutil.copyfileobj(remote, copy, 1 << 20)
-        except Exception as error:  # each fsspec file system raises its own client's errors
-            raise RecordingError("unreadable", f"{type(error).__name__}: {error}") from error
-        copy.flush()
-        yield copy.name
-
-
-def _demand_unchanged(recording: Recording, path: str) -> None:
-    """The bytes that were planned are the bytes that are read: no recorder is still writing to them."""
-    try:
-        now = os.stat(local_path(path) or path)  # noqa: PTH116 - a name that is not Unicode is bytes
-    except OSError as error:
-        raise RecordingError("unreadable", error.strerror or str(error)) from error
-    moved = path == recording.uri and recording.modified != now.st_mtime_ns
-    if now.st_size != recording.size or moved:
-        raise RecordingError("changing", f"planned with {recording.size} bytes, now {now.st_size}")

@@ -23,6 +23,7 @@ import numpy as np
 
 from callscan.archive import Archive
 from callscan.diarization.pyannote import libraries
+from callscan.diarization.roles import Said
 from callscan.diarization.speakers import named
 from callscan.lexicon import Lexicon
 from callscan.records import CallRecord, Segment, Transcript, Turn, Word
@@ -73,6 +74,14 @@ def true_segments(call: Call) -> list[Segment]:
         words = tuple(Word(text, start, end) for text, start, end, _ in truth_words(one))
         segments.append(Segment(turn.start, turn.end, turn.text, 0, "unknown", words))
     return segments
+
+
+def by_turns(segments: Sequence[Segment], turns: Sequence[Turn]) -> list[Said]:
+    """Each line under the voice whose turns cover most of it."""
+    return [
+        Said(line, max(turns, key=lambda turn: min(line.end, turn.end) - max(line.start, turn.start)).label)
+        for line in segments
+    ]
 
 
 def counted(lexicon: Lexicon, segments: Sequence[Segment]) -> Counter[str]:
@@ -129,7 +138,7 @@ def main() -> None:
         twins += same
         segments = true_segments(call)
         knowing = [replace(s, speaker=t.speaker) for t, s in zip(call.turns, segments, strict=True)]  # type: ignore[arg-type]
-        knew = named(segments, transcript.turns, "fr", {})
+        knew = named(by_turns(segments, transcript.turns), transcript.turns, "fr", {})
         right_knowing += roles_right(call, knew.turns)
         given: list[tuple[str, float, str]] = [(w.text, w.start, s.speaker) for s in knew.segments for w in s.words]
         words_knowing.append(agreeing(truth_words(call), given))

@@ -6,13 +6,17 @@ import hashlib
 import io
 import os
 import re
+import shutil
 import stat
 import tempfile
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from callscan.errors import RecordingError
+from callscan.records import Recording
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _BLOCK = 1 << 20
@@ -119,6 +123,43 @@ def _fetch(url: str) -> BinaryIO:
             "unreadable", f"{type(error).__name__}: {error}", "Check the address and the access rights."
         ) from error
     return copy
+
+
+@contextmanager
+def local_copy(recording: Recording) -> Iterator[str]:
+    """A path to the recording's bytes: its own, or for a remote one that of a temporary copy with the same suffix.
+
+    Raises:
+        RecordingError: ``unreadable``.
+    """
+    if local_path(recording.uri) is not None:
+        yield recording.uri
+        return
+    import fsspec
+
+    with tempfile.NamedTemporaryFile(prefix="callscan-", suffix=PurePosixPath(recording.uri).suffix) as copy:
+        try:
+            with fsspec.open(recording.uri, "rb") as remote:
+                shutil.copyfileobj(remote, copy, _BLOCK)
+        except Exception as error:  # each fsspec file system raises its own client's errors
+            raise RecordingError("unreadable", f"{type(error).__name__}: {error}") from error
+        copy.flush()
+        yield copy.name
+
+
+def demand_unchanged(recording: Recording, path: str) -> None:
+    """The bytes that were planned are the bytes at ``path``: no recorder is still writing to them.
+
+    Raises:
+        RecordingError: ``changing``, or ``unreadable``.
+    """
+    try:
+        now = os.stat(local_path(path) or path)  # noqa: PTH116 - a name that is not Unicode is bytes
+    except OSError as error:
+        raise RecordingError("unreadable", error.strerror or str(error)) from error
+    moved = path == recording.uri and recording.modified != now.st_mtime_ns
+    if now.st_size != recording.size or moved:
+        raise RecordingError("changing", f"planned with {recording.size} bytes, now {now.st_size}")
 
 
 def hash_file(uri: str) -> str:

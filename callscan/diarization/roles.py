@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from callscan.diarization.assign import Said
-from callscan.records import Speaker
+from callscan.records import Segment, Speaker
 
 _TEMPER = 2.0
 """Cues repeat each other, so their sum overstates: a call that says two things is not twice as sure as it seems."""
@@ -32,15 +31,23 @@ _OUTBOUND = ("outbound", "sortant", "out")
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """A segment by one voice; ``label`` is the diariser's."""
+
+    segment: Segment
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
 class Roles:
     """The role of each label, and how sure that is (0.5 to 1)."""
 
     speakers: Mapping[str, Speaker]
     confidence: float
 
-    def of(self, label: str | None) -> Speaker:
+    def of(self, label: str) -> Speaker:
         """The role of a label; ``unknown`` for one that said nothing."""
-        return "unknown" if label is None else self.speakers.get(label, "unknown")
+        return self.speakers.get(label, "unknown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +63,7 @@ def roles(said: Sequence[Said], language: str, metadata: Mapping[str, str] | Non
     With more than two voices each takes the role of the end of the scale it stands nearer to, if it stands clear
     of the other one. ``metadata`` is the call's row: ``agent`` and ``direction`` are read.
     """
-    labels = sorted({one.label for one in said if one.label is not None})
+    labels = sorted({one.label for one in said})
     scores = {label: _score(said, label, language, metadata or {}) for label in labels}
     # A voice alone in its recording is measured against nobody.
     scale = [*scores.values()] if len(labels) > 1 else [*scores.values(), 0.0]
@@ -84,7 +91,7 @@ def _score(said: Sequence[Said], label: str, language: str, metadata: Mapping[st
     for cue in _cues(language):
         found = sum(1 for _ in cue.pattern.finditer(text))
         total += cue.weight * min(found, cue.most)
-    opening = next((one for one in said if one.label is not None and one.segment.text.strip()), None)
+    opening = next((one for one in said if one.segment.text.strip()), None)
     if opening is not None and opening.label == label:
         outbound = metadata.get("direction", "").strip().lower() in _OUTBOUND
         total += -_FIRST if outbound else _FIRST

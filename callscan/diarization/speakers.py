@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from callscan.diarization.assign import Said, assign
-from callscan.diarization.roles import roles, swapped
+from callscan.diarization.roles import Said, roles, swapped
 from callscan.records import Segment, Speaker, Turn
 
 
@@ -19,9 +18,8 @@ class Named:
     notes: tuple[str, ...]
 
 
-def named(segments: Sequence[Segment], turns: Sequence[Turn], language: str, metadata: Mapping[str, str]) -> Named:
-    """Give words and turns their speakers; ``segments`` are those of one channel, ``metadata`` is the call's row."""
-    said = assign(segments, turns)
+def named(said: Sequence[Said], turns: Sequence[Turn], language: str, metadata: Mapping[str, str]) -> Named:
+    """Give words and turns their speakers; ``said`` is what each voice says, by time, ``metadata`` the call's row."""
     found = roles(said, language, metadata)
     sides = ", ".join(f"{label} {speaker}" for label, speaker in found.speakers.items())
     return Named(

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 import callscan.demo
-from callscan.diarization.assign import Said
-from callscan.diarization.roles import roles
+from callscan.diarization.roles import Said, roles
 from callscan.diarization.speakers import channels_swapped, named
 from callscan.records import Segment, Turn
 
@@ -91,11 +90,11 @@ def test_a_second_agent_is_an_agent() -> None:
 
 
 def test_words_and_turns_get_the_roles_and_a_note_says_how_sure() -> None:
-    segments = [
-        Segment(0, 3, "Service client, bonjour, comment puis-je vous aider ?", 0, "unknown"),
-        Segment(4, 6, "J'ai un problème, on m'a transféré deux fois.", 0, "unknown"),
+    said = [
+        Said(Segment(0, 3, "Service client, bonjour, comment puis-je vous aider ?", 0, "unknown"), "S0"),
+        Said(Segment(4, 6, "J'ai un problème, on m'a transféré deux fois.", 0, "unknown"), "S1"),
     ]
-    found = named(segments, [Turn(0, 3, "S0"), Turn(4, 6, "S1")], "fr", {})
+    found = named(said, [Turn(0, 3, "S0"), Turn(4, 6, "S1")], "fr", {})
     assert [segment.speaker for segment in found.segments] == ["agent", "customer"]
     assert [turn.speaker for turn in found.turns] == ["agent", "customer"]
     assert len(found.notes) == 1
