@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from callscan.lexicon.colours import ANY, LOWEST, ROWS, Colours, rows_of
 from callscan.lexicon.pairs import FAR, LINES, NEAR, SPEAKERS, Kinds, Pairs, rarer_word
 from callscan.lexicon.pattern import Node
@@ -25,9 +27,6 @@ class Candidates:
     looked for: a sum of bits that :meth:`find` is given for every word."""
 
     def __init__(self, nodes: Sequence[Node], said_by: Sequence[int], program: Program) -> None:
-        import numpy as np
-
-        self._np = np
         ways = entries(nodes, program)
         self._number = np.array([way.number for way in ways], dtype=np.int32)
         self._before = np.array([way.before for way in ways], dtype=np.int32)
@@ -64,7 +63,6 @@ class Candidates:
 
     def _others(self, ways: Sequence[Entry], program: Program) -> None:
         """For each way's other words, by rank: its set's row and the places to look at."""
-        np = self._np
         kinds = Kinds(other.symbols for way in ways for other in way.others)
         self._kind = kinds.lookup()
         # Row 0 is what a way with fewer others asks for: nothing.
@@ -94,7 +92,6 @@ class Candidates:
     def find(self, kept: Any, said_by: Any) -> tuple[Any, Any, Any, Any]:
         """By place: places of the pairs' first words, numbers of the patterns, and how many words before and after
         each a match can reach. ``kept`` are symbols, ``said_by`` a sum of bits (uint8) for whoever says each."""
-        np = self._np
         places, ways, rows = self._begun(kept, said_by)
         near = self._near(rows, places, ways)
         places, ways = places.take(near), ways.take(near)
@@ -117,7 +114,6 @@ class Candidates:
     def _begun(self, kept: Any, said_by: Any) -> tuple[Any, Any, Any]:
         """Places of the pairs' first words and their ways, of all distances; and the row of every word, with as many
         rows of no word before and after as a way's other words can be away. Places are among these rows."""
-        np = self._np
         rows = np.zeros(len(kept) + 2 * REACH + 1, dtype=np.intp)
         within = rows[REACH : REACH + len(kept)]
         within[:] = kept - np.uint16(LOWEST)
@@ -139,7 +135,6 @@ class Candidates:
 
     def _near(self, rows: Any, places: Any, ways: Any) -> Any:
         """Which places can have the way's rarest other word near them, by the colours there."""
-        np = self._np
         # For each power of two, the colours of so many words from each place on.
         size = len(rows)
         colours = np.empty((self._powers, size), dtype=np.uint64)
@@ -159,7 +154,6 @@ class Candidates:
 
     def _met(self, rows: Any, places: Any, ways: Any, rank: int) -> Any:
         """Which places have the way's other word of a rank near them."""
-        np = self._np
         row, length = self._row[rank].take(ways), self._length[rank].take(ways)
         at = places + self._from[rank].take(ways)
         met = self._member.take(row + self._kind.take(rows.take(at)))
@@ -174,8 +168,6 @@ class Candidates:
 
 def spread(counts: Any) -> tuple[Any, Any, Any]:
     """So many of each, one after the other: which each is of, its number among those, and where those of each begin."""
-    import numpy as np
-
     begins = np.cumsum(counts)
     begins -= counts
     which = np.repeat(np.arange(len(counts)), counts)
@@ -184,8 +176,6 @@ def spread(counts: Any) -> tuple[Any, Any, Any]:
 
 def _singles(ways: Sequence[Entry], lists: list[list[int]]) -> Any:
     """The list of the ways that one word begins, by row, 0 for none; the lists are added to ``lists``."""
-    import numpy as np
-
     held: dict[int, list[int]] = {}
     for number, way in enumerate(ways):
         if way.second is None:

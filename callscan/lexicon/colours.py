@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from itertools import accumulate
 from typing import Any
 
+import numpy as np
+
 from callscan.lexicon.alphabet import DROP, MAX_SYMBOLS
 from callscan.lexicon.program import Program
 from callscan.lexicon.ways import Symbols
@@ -33,8 +35,6 @@ class Colours:
     """
 
     def __init__(self, sets: Iterable[Symbols], program: Program) -> None:
-        import numpy as np
-
         held: dict[str, list[int]] = {}
         for number, symbols in enumerate(sorted(set(sets), key=lambda s: (len(s), sorted(s)))):
             for one in symbols:
@@ -53,6 +53,4 @@ class Colours:
 
     def asked(self, symbols: Symbols) -> Any:
         """The colours of a set."""
-        import numpy as np
-
         return np.bitwise_or.reduce(self.of[rows_of(symbols)]) & np.uint64(ANY - 1)

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from callscan.lexicon.alphabet import BREAK, SEGMENT, WordMemory
 from callscan.lexicon.candidates import spread
 from callscan.lexicon.stream import ASKED_SOON, SAID_BY, STOPS, AnyStream, Evidence, before, once
@@ -53,8 +55,6 @@ class Spoken:
 
     def times(self, words: Any) -> tuple[list[float], list[float]]:
         """When each word starts and ends, in seconds."""
-        import numpy as np
-
         if self.begins is None:
             return self.starts.take(words).tolist(), self.ends.take(words).tolist()
         segments = self.marks.searchsorted(words, side="right") - 1
@@ -116,10 +116,7 @@ class ColumnStream(AnyStream):
     """The stream of the segments from ``first`` to before ``last`` of a Spoken."""
 
     def __init__(self, vocabulary: Vocabulary, spoken: Spoken, first: int, last: int) -> None:
-        import numpy as np
-
         super().__init__()
-        self._np = np
         symbols = vocabulary.symbols(spoken)
         self._spoken, self._vocabulary = spoken, vocabulary
         self._first = first
@@ -175,7 +172,7 @@ class ColumnStream(AnyStream):
 
     def evidence(self, starts: Any, ends: Any) -> list[Evidence]:
         """See :meth:`AnyStream.evidence`."""
-        np, spoken = self._np, self._spoken
+        spoken = self._spoken
         first, last = self._words_of(starts), self._words_of(np.subtract(ends, 1))
         begins, after = self._tokens(starts, first), self._tokens(np.subtract(ends, 1), last)
         segments = self._first + self._segments_of(first)
@@ -216,13 +213,12 @@ class ColumnStream(AnyStream):
 
     def stopped(self, starts: Any, ends: Any) -> Any:
         """See :meth:`AnyStream.stopped`."""
-        first, last = self._words_of(starts), self._words_of(self._np.subtract(ends, 1))
+        first, last = self._words_of(starts), self._words_of(np.subtract(ends, 1))
         found = [self._stopped(*words) for words in zip(first.tolist(), last.tolist(), strict=True)]
-        return self._np.array(found, dtype=bool)
+        return np.array(found, dtype=bool)
 
     def cut(self, start: int, end: int) -> bool:
         """See :meth:`AnyStream.cut`."""
-        np = self._np
         first, last = self._words_of(np.array([start, end])).tolist()
         (_, ends), (begins, _) = self._tokens(np.array([start, end]), np.array([first, last]))
         if first == last and begins <= ends:
@@ -231,17 +227,17 @@ class ColumnStream(AnyStream):
 
     def asked(self, ends: Any) -> Any:
         """See :meth:`AnyStream.asked`."""
-        words = self._words_of(self._np.subtract(ends, 1)).tolist()
-        return self._np.array([self._asked(end, word) for end, word in zip(ends, words, strict=True)], dtype=bool)
+        words = self._words_of(np.subtract(ends, 1)).tolist()
+        return np.array([self._asked(end, word) for end, word in zip(ends, words, strict=True)], dtype=bool)
 
     def _asked(self, end: int, first: int) -> bool:
         # No more than so many words have room in as many letters.
         numbers = self._words[first : first + ASKED_SOON + 1]
-        stops = self._np.flatnonzero(self._stops[numbers])
+        stops = np.flatnonzero(self._stops[numbers])
         if not len(stops) or (numbers[: stops[0]] == BREAK_WORD).any():
             return False
         last = first + int(stops[0])
-        left = ASKED_SOON + self._tokens(self._np.array([end - 1]), self._np.array([first]))[0][1]
+        left = ASKED_SOON + self._tokens(np.array([end - 1]), np.array([first]))[0][1]
         left -= sum(len(self._written(word)) + 1 for word in range(first, last))
         written = self._written(last)
         return left >= len(written) and written[-1] == "?"
@@ -253,7 +249,7 @@ class ColumnStream(AnyStream):
         """The agent's segments of a call with their texts, in order."""
         spoken = self._spoken
         first, last = spoken.calls.searchsorted(spoken.calls.dtype.type([call, call + 1])).tolist()
-        own = self._np.flatnonzero(spoken.speakers[first:last] == SAID_BY["agent"]) + first
+        own = np.flatnonzero(spoken.speakers[first:last] == SAID_BY["agent"]) + first
         said = [*zip(spoken.indices.take(own).tolist(), own.tolist(), strict=True)]
         left_out = dict(spoken.unheard.get(call, ()))
         said += [(index, -1) for index in left_out]
@@ -284,8 +280,6 @@ class Symbols:
 
     def spread(self, words: Any) -> tuple[Any, Any]:
         """The symbols of words by number, one after the other, and which of the words each is of."""
-        import numpy as np
-
         every = self.table.take(words, axis=0).ravel()
         source = np.flatnonzero(every != 0)
         found = every.take(source)
@@ -295,8 +289,6 @@ class Symbols:
 
 def _symbols_of(spoken: Spoken, vocabulary: Vocabulary) -> Symbols:
     """Look at each distinct word once."""
-    import numpy as np
-
     kept = [b"", BREAK.encode("utf-16-le"), *map(vocabulary.kept, spoken.vocabulary)]
     # Rows of two, four, eight symbols are copied as one number each.
     width = 2 << (max(map(len, kept)) // 2 - 1).bit_length() >> 1
@@ -312,8 +304,6 @@ STRETCH = 1 << 16
 
 def stretches(spoken: Spoken, codes: Sequence[str | None]) -> Iterator[tuple[str, int, int]]:
     """Segments that are matched together, first and before last, with the code of their calls; None is for none."""
-    import numpy as np
-
     marks = spoken.marks
     firsts = np.flatnonzero(np.append(True, spoken.calls[1:] != spoken.calls[:-1])[: len(spoken.calls)])
     calls, bounds = spoken.calls[firsts], [*firsts.tolist(), len(spoken.calls)]

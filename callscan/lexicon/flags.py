@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from callscan.lexicon.pattern import Node, Pattern
 from callscan.lexicon.program import Program, compiled, edge, leaves, needed
 from callscan.lexicon.rules import Context, IssueRules
@@ -34,9 +36,6 @@ class Flags:
     which do, for each of those."""
 
     def __init__(self, contexts: Sequence[Context], issues: Mapping[str, IssueRules], program: Program) -> None:
-        import numpy as np
-
-        self._np = np
         self._contexts = [
             _Context(
                 context.flag,
@@ -67,7 +66,7 @@ class Flags:
     def possible(self, stream: AnyStream, issues: Sequence[str], starts: Any, ends: Any) -> list[tuple[int, int]]:
         """Which flags each match can have by what is before it, and which by what is after it, a bit each: its issue
         has them, and words that they ask for are there."""
-        np, allowed = self._np, self._allowed
+        allowed = self._allowed
         kept = np.zeros(len(stream) + CONTEXT_REACH + 1, dtype=np.uint16)
         kept[1 : len(stream) + 1] = stream.kept
         after = kept.take(ends[:, None] + np.arange(1, CONTEXT_REACH + 1))

@@ -13,6 +13,8 @@ from itertools import compress
 from operator import attrgetter
 from typing import Any
 
+import numpy as np
+
 from callscan.lexicon.alphabet import Alphabet, Language, WordMemory
 from callscan.lexicon.candidates import Candidates, spread
 from callscan.lexicon.columns import Vocabulary
@@ -95,8 +97,6 @@ class Matcher:
         issues: Mapping[str, IssueRules],
         contexts: Sequence[Context],
     ) -> None:
-        import numpy as np
-
         self.alphabet = Alphabet(language)
         patterns = [rule.pattern for rule in rules]
         patterns += [pattern for issue in issues.values() for pattern in issue.exceptions]
@@ -156,8 +156,6 @@ class Matcher:
         return {call: tuple(sorted(ones, key=_BY_TIME)) for call, ones in hits.items()}
 
     def _search(self, stream: AnyStream) -> list[_Found]:
-        import numpy as np
-
         places, numbers, before, ahead = self.candidates.find(stream.kept, stream.said_by)
         found: dict[tuple[int, int, int], _Found] = {}
         text, rules = stream.text, self._rules
@@ -204,8 +202,6 @@ class Matcher:
             for one in found:
                 one.near_exception = True
             return
-        import numpy as np
-
         size = len(stream)
         low = np.maximum(np.array([one.start for one in found]) - CONTEXT_REACH, 0)
         high = np.minimum(np.array([one.end for one in found]) + CONTEXT_REACH, size)
@@ -273,8 +269,6 @@ class Matcher:
 
     def _hits(self, stream: AnyStream, found: list[_Found]) -> Iterator[Hit]:
         """Matches with their evidence and flags."""
-        import numpy as np
-
         starts, ends = np.array([one.start for one in found]), np.array([one.end for one in found])
         rules = [one.compiled.rule for one in found]
         possible = self.flags.possible(stream, [rule.issue for rule in rules], starts, ends)

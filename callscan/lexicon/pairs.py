@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
+
 from callscan.lexicon.colours import LOWEST, ROWS, Colours, rows_of
 from callscan.lexicon.program import Program
 from callscan.lexicon.ways import DISTANCE, REACH, Entry, Symbols
@@ -33,8 +35,6 @@ class Kinds:
 
     def lookup(self) -> Any:
         """The kind of every symbol, by its row."""
-        import numpy as np
-
         table = np.zeros(ROWS, dtype=np.intp)
         for one, number in self.of.items():
             table[ord(one) - LOWEST] = number
@@ -54,9 +54,6 @@ class Pairs:
         colours: Colours,
         lists: list[list[int]],
     ) -> None:
-        import numpy as np
-
-        self._np = np
         held: list[tuple[int, Symbols, Symbols, int]] = []
         for number, way in ways:
             assert way.second is not None  # noqa: S101 - a single word is no pair
@@ -103,7 +100,6 @@ class Pairs:
         """The pairs in a text: places of the first words, numbers of lists, distances. ``rows`` are those of the text,
         with :data:`REACH` of no word before and after it, and ``seen`` their colours; ``at`` are the places in the text
         of the words looked for first, and ``lines`` their rows by whoever says them."""
-        np = self._np
         asked = self.heads.take(lines)
         seen_at = [np.flatnonzero((asked & seen[REACH + away :].take(at)) != 0) for away in self._away]
         nth = np.repeat(np.arange(len(seen_at)), [*map(len, seen_at)])

@@ -10,6 +10,8 @@ from itertools import chain
 from operator import attrgetter
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from callscan.lexicon.alphabet import BREAK, JOIN, OTHER, SEGMENT
 from callscan.lexicon.words import WordTable, normalised
 from callscan.records import Segment, Speaker, Transcript, Word
@@ -53,8 +55,6 @@ def lay_out(transcripts: Sequence[Transcript]) -> Layout:
     Announcements, phantoms and loops are left out. Marks stand between segments: one that patterns reach over
     where the same speaker goes on, one that they do not reach over after a pause, between speakers and between calls.
     """
-    import numpy as np
-
     segments = [transcript.segments for transcript in transcripts]
     counts = [len(own) for own in segments]
     every = [*chain.from_iterable(segments)]
@@ -170,10 +170,7 @@ class Stream(AnyStream):
     """The stream of some transcripts."""
 
     def __init__(self, table: WordTable, transcripts: Sequence[Transcript]) -> None:
-        import numpy as np
-
         super().__init__()
-        self._np = np
         self._transcripts = transcripts
         self._layout = lay_out(transcripts)
         self._written, clean = normalised(self._layout.text)
@@ -212,7 +209,6 @@ class Stream(AnyStream):
 
     def evidence(self, starts: Any, ends: Any) -> list[Evidence]:
         """See :meth:`AnyStream.evidence`."""
-        np = self._np
         first_raw, last_raw = self._raw(starts), self._raw(np.subtract(ends, 1))
         first_number, last_number = self._marks.searchsorted(first_raw), self._marks.searchsorted(last_raw)
         first, last = self._word(first_raw), self._word(last_raw)
@@ -247,9 +243,9 @@ class Stream(AnyStream):
 
     def stopped(self, starts: Any, ends: Any) -> Any:
         """See :meth:`AnyStream.stopped`."""
-        first, last = self._word(self._raw(starts)), self._word(self._raw(self._np.subtract(ends, 1)))
+        first, last = self._word(self._raw(starts)), self._word(self._raw(np.subtract(ends, 1)))
         found = map(self._stopped, self._starts[first].tolist(), self._ends[last].tolist())
-        return self._np.array([*found], dtype=bool)
+        return np.array([*found], dtype=bool)
 
     def cut(self, start: int, end: int) -> bool:
         """See :meth:`AnyStream.cut`."""
@@ -259,8 +255,8 @@ class Stream(AnyStream):
 
     def asked(self, ends: Any) -> Any:
         """See :meth:`AnyStream.asked`."""
-        after = self._ends[self._word(self._raw(self._np.subtract(ends, 1)))]
-        return self._np.array([*map(self._asked, after.tolist())], dtype=bool)
+        after = self._ends[self._word(self._raw(np.subtract(ends, 1)))]
+        return np.array([*map(self._asked, after.tolist())], dtype=bool)
 
     def _asked(self, after: int) -> bool:
         # One letter more than counts: what stands behind the last one tells whether it ends a sentence.
@@ -276,12 +272,12 @@ class Stream(AnyStream):
     def _bounds(self, numbers: Any) -> tuple[Any, Any]:
         """The first words of segments and the words after their last, among all words."""
         if self._edges is None:
-            self._edges = self._word(self._np.concatenate([[-1], self._marks, [self._count]]))
-        return self._edges[numbers] + 1, self._edges[self._np.add(numbers, 1)]
+            self._edges = self._word(np.concatenate([[-1], self._marks, [self._count]]))
+        return self._edges[numbers] + 1, self._edges[np.add(numbers, 1)]
 
     def _share(self, numbers: Any, at: Any) -> Any:
         """When each segment came to a place in the text, as if all its letters took the same time."""
-        np, segments = self._np, [self._layout.segments[number] for number in numbers.tolist()]
+        segments = [self._layout.segments[number] for number in numbers.tolist()]
         first, after = self._bounds(numbers)
         begins, ends = self._starts[first], self._ends[after - 1]
         start = np.array([segment.start for segment in segments])
@@ -313,11 +309,9 @@ class Stream(AnyStream):
 
 def once(kept: Any) -> tuple[Any, Any]:
     """Symbols without what is said twice in a row ("la deuxième la deuxième"), and the places of what was left out."""
-    import numpy as np
-
     gone = np.zeros(0, dtype=np.intp)
     for length in (1, 2, 3):
-        again = _again(np, kept, length)
+        again = _again(kept, length)
         if again is not None:
             gone = np.sort(np.concatenate([gone, before(gone, np.flatnonzero(again))]))
             kept = kept[~again]
@@ -326,12 +320,10 @@ def once(kept: Any) -> tuple[Any, Any]:
 
 def before(gone: Any, positions: Any) -> Any:
     """Where symbols stood before those at the places ``gone`` (in order) were left out."""
-    import numpy as np
-
     return positions + (gone - np.arange(len(gone))).searchsorted(positions, side="right")
 
 
-def _again(np: Any, kept: Any, length: int) -> Any:
+def _again(kept: Any, length: int) -> Any:
     """Which words go when "la deuxième la deuxième" is heard as said once; None where nothing is repeated."""
     if len(kept) < 2 * length:
         return None

@@ -12,6 +12,8 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from callscan.lexicon.alphabet import DROP, MAX_WORD_LENGTH, OTHER, WordMemory
 
 _TYPOGRAPHIC = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "œ": "½", "Œ": "½", "Ÿ": "ÿ", "…": ".", "–": "-", "—": "-"})
@@ -66,9 +68,6 @@ class WordTable:
     """Symbols of words by their hash, for one alphabet. Not for use by two threads at once."""
 
     def __init__(self, memory: WordMemory) -> None:
-        import numpy as np
-
-        self._np = np
         self._memory = memory
         # The first so many bytes of a number, which are its lowest.
         self._lowest = np.array([(1 << 8 * size) - 1 for size in range(_STEP + 1)], dtype=np.uint64)
@@ -78,14 +77,12 @@ class WordTable:
         self._empty()
 
     def _empty(self) -> None:
-        np = self._np
         self._keys = [np.zeros(1 << bits, dtype=np.uint64) for bits in (_FIRST_BITS, _SECOND_BITS)]
         self._values = [np.zeros(1 << bits, dtype=np.uint16) for bits in (_FIRST_BITS, _SECOND_BITS)]
         self._several: list[Any] = []
 
     def read(self, data: bytes) -> Words:
         """The words of a normalised text."""
-        np = self._np
         symbols: list[Any] = []
         edges: list[Any] = []
         start = 0
@@ -114,7 +111,6 @@ class WordTable:
 
     def _read_block(self, data: bytes) -> tuple[Any, Any]:
         """The symbols of a block's words, and where each word starts and ends, in turn."""
-        np = self._np
         if len(self._several) > _MOST_SEVERAL:
             self._empty()
         padded = b" " + data + b" " * _STEP
@@ -135,7 +131,6 @@ class WordTable:
 
     def _hashes(self, padded: bytes, starts: Any, lengths: Any) -> Any:
         """A number for each word: its bytes, if there are no more than eight. A space stands before all of them."""
-        np = self._np
         eights = np.ndarray(len(padded) - _STEP, dtype="<u8", buffer=padded, offset=1, strides=(1,))
         hashes = eights[starts]
         hashes &= self._lowest.take(lengths, mode="clip")
@@ -155,7 +150,6 @@ class WordTable:
     def _look_up(
         self, data: bytes, starts: Any, ends: Any, hashes: Any, mixed: Any, symbols: Any, missing: Any
     ) -> None:
-        np = self._np
         slots = ((mixed[missing] >> self._shifts[1]) & self._mask).view(np.int64)
         symbols[missing] = self._values[1].take(slots)
         for place in missing[self._keys[1].take(slots) != hashes[missing]].tolist():
@@ -180,7 +174,6 @@ class WordTable:
 
     def _spread(self, symbols: Any, several: Any) -> Any:
         """The symbols with those of each word of several for its number."""
-        np = self._np
         own = [self._several[number] for number in symbols[several].tolist()]
         more = np.array([len(one) for one in own]) - 1
         spread = np.insert(symbols, np.repeat(several + 1, more), np.concatenate([one[1:] for one in own]))
