@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from callscan.errors import ConfigError
 from callscan.lexicon.alphabet import Language
 from callscan.lexicon.announcements import Announcements, announced
+from callscan.lexicon.cache import kept
 from callscan.lexicon.columns import ColumnStream, Spoken, stretches
 from callscan.lexicon.load import Example, Issue, Sources, files_of, read_language
 from callscan.lexicon.matcher import Matcher
@@ -39,6 +41,15 @@ def _language(code: str) -> Language:
     return French()
 
 
+def _read(files: Sequence[Path], code: str) -> Sources:
+    """What the files of a language hold. Which files they are counts, too: examples tell where they stand."""
+    try:
+        given = [part for file in files for part in (os.fsencode(file), file.read_bytes())]
+    except OSError:
+        given = []  # reading says what is wrong
+    return kept(f"lexicons-{code}", given, lambda: read_language(files, _language(code)))
+
+
 class Lexicon:
     """The issues of one or more languages; a transcript is matched with its language's, French where it has none."""
 
@@ -63,7 +74,7 @@ class Lexicon:
         sources = {}
         for code, files in sorted(found.items()):
             shared = [] if any(f.name.startswith("_") for f in files) else _shared(builtin.get(code, []))
-            sources[code] = read_language([*shared, *files], _language(code))
+            sources[code] = _read([*shared, *files], code)
         return cls(sources)
 
     @property
@@ -105,8 +116,10 @@ class Lexicon:
         found = self._matchers.get(code)
         if found is None:
             sources = self._sources[code]
-            found = self._matchers[code] = Matcher(
-                _language(code), sources.rules, sources.issue_rules, sources.contexts
+            found = self._matchers[code] = kept(
+                f"matcher-{code}",
+                (text for _, text in sources.texts),
+                lambda: Matcher(_language(code), sources.rules, sources.issue_rules, sources.contexts),
             )
         return found
 

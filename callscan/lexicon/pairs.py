@@ -78,7 +78,7 @@ class Pairs:
         self._head, self._other = both[rarer], both[1 - rarer]
         # Each pair's list of ways, by number in ``lists``, 0 for none; and at which distances it is met at all: a bit
         # each, and small enough for a core's cache.
-        self._table = np.zeros(left.count * width, dtype=np.intp)
+        self._table = np.zeros(left.count * width, dtype=np.int32)
         self._met = np.zeros(left.count * width, dtype=np.uint8)
         own: dict[int, list[int]] = {}
         for number, anchor, symbols, bits in held:

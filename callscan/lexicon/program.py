@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from callscan.lexicon.alphabet import BREAK, Alphabet, Feature
 from callscan.lexicon.pattern import Alt, Fused, Gap, Near, Node, Opt, Said, Seq, Shape
@@ -37,6 +38,10 @@ class Program:
         for (first, second), share in alphabet.language.pairs.items():
             both = alphabet.encode(first), alphabet.encode(second)
             self._pairs[both] = self._pairs.get(both, 0.0) + share
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the expressions: trees that are read again are others, and their numbers may be of these."""
+        return self.__dict__ | {"_expressions": {}}
 
     def symbols(self, node: Said | Fused | Shape) -> frozenset[str]:
         """The symbols of all words that a single word of a pattern can be."""

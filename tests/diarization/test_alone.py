@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -50,7 +52,7 @@ def test_every_moment_is_heard_and_nobody_while_only_others_speak(turns: list[Tu
 def test_stretches_are_in_order_and_apart(turns: list[Turn]) -> None:
     for spans in stretches(turns, DURATION).values():
         assert all(span.start < span.end for span in spans)
-        assert all(one.end < other.start for one, other in zip(spans, spans[1:], strict=False))
+        assert all(one.end < other.start for one, other in pairwise(spans))
         assert spans[0].start >= 0
         assert spans[-1].end <= DURATION
 
