@@ -6,7 +6,7 @@ come by, so that a number in a report leads back to a second in a recording.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
@@ -42,6 +42,17 @@ class Span:
     def duration(self) -> float:
         """Seconds from start to end."""
         return self.end - self.start
+
+
+def union(spans: Iterable[Span]) -> list[Span]:
+    """The time that any of the spans covers: spans in order and apart."""
+    found: list[Span] = []
+    for span in sorted(spans, key=lambda span: span.start):
+        if found and span.start <= found[-1].end:
+            found[-1] = Span(found[-1].start, max(found[-1].end, span.end))
+        else:
+            found.append(span)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ from callscan.diarization.roles import Said
 from callscan.diarization.speakers import channels_swapped, named
 from callscan.errors import RecordingError
 from callscan.outcome import duplicate, failed, message, record, reraise_fatal
-from callscan.records import CallRecord, Span, Speaker, Status, Transcript, Turn
+from callscan.records import CallRecord, Span, Speaker, Status, Transcript, Turn, union
 from callscan.speech.api import CallAudio, CallSpeech, SpeechEngine
 
 VERSION = 2
@@ -351,8 +351,8 @@ class Worker:
         labels = [*call.voices]
         said = [Said(replace(segment, channel=0), labels[segment.channel]) for segment in transcript.segments]
         found = named(said, call.turns, speech.language, dict(call.planned.metadata))
-        heard = replace(transcript, segments=found.segments, turns=found.turns, speech=(_union(speech.spans),))
-        return heard, found.notes
+        spans = tuple(union(chain.from_iterable(speech.spans)))
+        return replace(transcript, segments=found.segments, turns=found.turns, speech=(spans,)), found.notes
 
     def _turns(self, decoded: Decoded) -> tuple[tuple[Turn, ...], tuple[str, ...]]:
         """Who speaks when on a mono recording, or a note why that is not known; its words count all the same."""
@@ -378,17 +378,6 @@ def crashed(archive: Archive, task: Task, fingerprint: str) -> Summary:
     error = RecordingError("worker_crash", "every worker that listened to it died")
     archive.commit(task.shard, [failed(planned, "", error)], fingerprint=fingerprint)
     return Summary(task.shard, {"quarantined": 1})
-
-
-def _union(channels: Sequence[Sequence[Span]]) -> tuple[Span, ...]:
-    """Where anybody speaks."""
-    found: list[Span] = []
-    for span in sorted(chain.from_iterable(channels), key=lambda span: span.start):
-        if found and span.start <= found[-1].end:
-            found[-1] = Span(found[-1].start, max(found[-1].end, span.end))
-        else:
-            found.append(span)
-    return tuple(found)
 
 
 def _close_unused(future: Future[_Call | CallRecord]) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
-from callscan.records import Segment, Span
+from callscan.records import Segment, Span, union
 
 MAX_COMPRESSION = 2.4
 MIN_LOGPROB = -1.0
@@ -65,15 +65,8 @@ def flags_of(text: str, language: str, avg_logprob: float) -> tuple[str, ...]:
 
 def trusted(segments: Iterable[Segment]) -> list[Span]:
     """The time that segments of one channel cover whose text is trusted: spans in order and apart."""
-    merged: list[Span] = []
-    for segment in sorted(segments, key=lambda s: s.start):
-        if "loop" in segment.flags or "phantom" in segment.flags:
-            continue
-        if merged and segment.start <= merged[-1].end:
-            merged[-1] = Span(merged[-1].start, max(merged[-1].end, segment.end))
-        else:
-            merged.append(Span(segment.start, segment.end))
-    return merged
+    heard = (segment for segment in segments if "loop" not in segment.flags and "phantom" not in segment.flags)
+    return union(Span(segment.start, segment.end) for segment in heard)
 
 
 def covered(span: Span, times: Sequence[Span]) -> float:
