@@ -12,7 +12,7 @@ from callscan.lexicon.alphabet import DROP, MAX_SYMBOLS
 from callscan.lexicon.program import Program
 from callscan.lexicon.ways import Symbols
 
-ROWS = MAX_SYMBOLS * 2
+ROWS = MAX_SYMBOLS
 """Rows of a table by symbol; row 0 is no word of a text."""
 LOWEST = ord(DROP)
 """The symbol of row 0."""

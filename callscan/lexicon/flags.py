@@ -51,29 +51,32 @@ class Flags:
         """The symbols that negate a match which steps over them."""
         self._bits = {flag: 1 << number for number, flag in enumerate(sorted({c.flag for c in contexts}))}
         self._allowed = {name: sum(self._bits.get(f, 0) for f in issue.flags) for name, issue in issues.items()}
-        # By symbol, a bit for each flag that asks for it: right before a match, right after it, and within reach
-        # after it, which is asked where anything may come first.
-        self._last, self._first, self._within = (np.zeros(1 << 16, dtype=np.uint8) for _ in range(3))
+        # By symbol, a bit for each flag that asks for it: right before a match and right after it; and within reach
+        # before and after it, which is asked where anything may stand beside it.
+        self._last, self._first, self._sooner, self._later = (np.zeros(1 << 16, dtype=np.uint8) for _ in range(4))
         for context in contexts:
             bit = np.uint8(self._bits[context.flag])
-            self._last[_rows(any_of(partial(edge, last=True), context.before, program))] |= bit
-            first = any_of(partial(edge, last=False), context.after, program)
-            if first is None:
-                self._within[_rows(any_of(needed, context.after, program))] |= bit
-            else:
-                self._first[_rows(first)] |= bit
+            for patterns, last, beside, within in (
+                (context.before, True, self._last, self._sooner),
+                (context.after, False, self._first, self._later),
+            ):
+                edges = any_of(partial(edge, last=last), patterns, program)
+                if edges is None:
+                    within[_rows(any_of(needed, patterns, program))] |= bit
+                else:
+                    beside[_rows(edges)] |= bit
 
     def possible(self, stream: AnyStream, issues: Sequence[str], starts: Any, ends: Any) -> list[tuple[int, int]]:
         """Which flags each match can have by what is before it, and which by what is after it, a bit each: its issue
         has them, and words that they ask for are there."""
-        allowed = self._allowed
-        kept = np.zeros(len(stream) + CONTEXT_REACH + 1, dtype=np.uint16)
-        kept[1 : len(stream) + 1] = stream.kept
-        after = kept.take(ends[:, None] + np.arange(1, CONTEXT_REACH + 1))
-        may = np.array([allowed[issue] for issue in issues], dtype=np.uint8)
-        before = self._last.take(kept.take(starts)) & may
-        found = self._first.take(after[:, 0]) | np.bitwise_or.reduce(self._within.take(after), axis=1)
-        return [*zip(before.tolist(), (found & may).tolist(), strict=True)]
+        kept = np.zeros(len(stream) + 2 * CONTEXT_REACH, dtype=np.uint16)
+        kept[CONTEXT_REACH : CONTEXT_REACH + len(stream)] = stream.kept
+        reach = np.arange(CONTEXT_REACH)
+        sooner, later = kept.take(starts[:, None] + reach), kept.take(ends[:, None] + (CONTEXT_REACH + reach))
+        may = np.array([self._allowed[issue] for issue in issues], dtype=np.uint8)
+        before = self._last.take(sooner[:, -1]) | np.bitwise_or.reduce(self._sooner.take(sooner), axis=1)
+        after = self._first.take(later[:, 0]) | np.bitwise_or.reduce(self._later.take(later), axis=1)
+        return [*zip((before & may).tolist(), (after & may).tolist(), strict=True)]
 
     def of(
         self,

@@ -18,9 +18,9 @@ import numpy as np
 from callscan.lexicon.alphabet import Alphabet, Language, WordMemory
 from callscan.lexicon.candidates import Candidates, spread
 from callscan.lexicon.columns import Vocabulary
-from callscan.lexicon.flags import CONTEXT_REACH, Flags, one_of
-from callscan.lexicon.pattern import Near
-from callscan.lexicon.program import Program, charset, compiled, edge, features, has_gap, leaves
+from callscan.lexicon.flags import CONTEXT_REACH, Flags
+from callscan.lexicon.pattern import Near, Pattern
+from callscan.lexicon.program import Program, charset, compiled, edge, features, has_gap, leaves, together
 from callscan.lexicon.rules import Context, IssueRules, Rule
 from callscan.lexicon.stream import SAID_BY, AnyStream, Stream
 from callscan.lexicon.words import WordTable
@@ -28,40 +28,48 @@ from callscan.records import Hit, Transcript
 
 _BY_TIME = attrgetter("start", "issue", "end")
 _NO_FLAGS: frozenset[str] = frozenset()
-_FEW = 24
-"""Up to so many matches, looking for exceptions around each takes less than asking where they can be."""
 
 
-class _Compiled:
-    """A rule and its expressions, which are made when some text first calls for them."""
+class _Expression:
+    """A pattern's expressions, which are made when some text first calls for them: ``search`` looks for the first match
+    in a stretch of text; ``unless`` for what must not be within so many words around one."""
 
-    __slots__ = (
-        *("_program", "_stop", "_strict"),
-        *("bounded", "gaps", "marked", "near_seconds", "rule", "search", "unless"),
-    )
+    __slots__ = ("_pattern", "_program", "search", "unless")
+
+    def __init__(self, pattern: Pattern, program: Program) -> None:
+        self._pattern, self._program = pattern, program
+        self.search: Any = self._first_search
+        self.unless: list[tuple[Any, int]] = []
+
+    def _first_search(self, text: str, low: int, high: int) -> Any:
+        expression, node = self._program.expression, self._pattern.node
+        self.unless = [(compiled(expression(other)).search, reach) for other, reach in self._pattern.unless]
+        # Where a match cannot begin is told by one look at what it can begin with.
+        first, whole = edge(node, self._program, last=False), expression(node)
+        ahead = charset(first) if first else ""
+        self.search = compiled(whole if whole.startswith(ahead) else f"(?={ahead}){whole}").search
+        return self.search(text, low, high)
+
+    def ruled_out(self, text: str, start: int, end: int) -> bool:
+        """Whether something that must not be around a match is there."""
+        return any(search(text, max(0, start - reach), end + reach) is not None for search, reach in self.unless)
+
+
+class _Compiled(_Expression):
+    """A rule and its expressions."""
+
+    __slots__ = ("_stop", "_strict", "bounded", "gaps", "marked", "near_seconds", "rule")
 
     def __init__(self, rule: Rule, program: Program, stop: frozenset[str]) -> None:
+        super().__init__(rule.pattern, program)
         node = rule.pattern.node
         self.rule = rule
         self.gaps = has_gap(node)
         self.near_seconds = node.seconds if isinstance(node, Near) else None
         self.bounded = self.near_seconds is not None or rule.first is not None or rule.last is not None
-        self._program = program
         self._stop = stop if self.gaps else frozenset()
         self.marked = bool(rule.flag or self._stop) or self.near_seconds is not None
         self._strict: Any = None
-        self.search: Any = self._first_search
-        self.unless: list[tuple[Any, int]] = []
-
-    def _first_search(self, text: str, low: int, high: int) -> Any:
-        expression = self._program.expression
-        pattern = self.rule.pattern
-        self.unless = [(compiled(expression(node)).search, reach) for node, reach in pattern.unless]
-        # Where a match cannot begin is told by one look at what it can begin with.
-        first = edge(pattern.node, self._program, last=False)
-        ahead = f"(?={charset(first)})" if first else ""
-        self.search = compiled(ahead + expression(pattern.node)).search
-        return self.search(text, low, high)
 
     def negated(self, text: str, start: int, end: int) -> bool:
         """Whether a match steps over a negation that its pattern does not name."""
@@ -74,17 +82,17 @@ class _Compiled:
 
 
 class _Found:
-    """A match of rule ``number``. ``gap`` are the words on both sides of a distance in seconds; ``near_exception`` says
-    that an exception of its issue may be around it, ``rejected`` that it is none after all, though it may still tell
+    """A match of rule ``number``. ``gap`` are the words on both sides of a distance in seconds; ``excepted`` says that
+    an exception of its issue holds one of its words, ``rejected`` that it is none after all, though it may still tell
     what others are."""
 
-    __slots__ = ("compiled", "end", "flags", "gap", "near_exception", "number", "rejected", "start")
+    __slots__ = ("compiled", "end", "excepted", "flags", "gap", "number", "rejected", "start")
 
     def __init__(self, compiled: _Compiled, number: int, start: int, end: int) -> None:
         self.compiled, self.number, self.start, self.end = compiled, number, start, end
         self.flags = _NO_FLAGS
         self.gap: tuple[int, int] | None = None
-        self.near_exception = self.rejected = False
+        self.excepted = self.rejected = False
 
 
 class Matcher:
@@ -105,13 +113,9 @@ class Matcher:
         for leaf in {*leaves(*nodes)}:
             asked = list(features(leaf, self.alphabet))
             self.alphabet.ask((f for f, _ in asked), ((s, f) for f, s in asked if s))
-        self.alphabet.freeze()
+        self.alphabet.freeze(together(nodes, self.alphabet))
         self.program = Program(self.alphabet)
         self.flags = Flags(contexts, issues, self.program)
-        self._exceptions = {
-            name: one_of(issue.exceptions, self.program) for name, issue in issues.items() if issue.exceptions
-        }
-        self._excepted = {name: number for number, name in enumerate(self._exceptions)}
         memory = WordMemory(self.alphabet)
         self.table = WordTable(memory)
         self.vocabulary = Vocabulary(memory)
@@ -123,8 +127,12 @@ class Matcher:
         said_by = [SAID_BY[rule.speaker or "unknown"] for rule in rules]
         self.candidates = Candidates([rule.pattern.node for rule in rules], said_by, self.program)
         # Exceptions are looked for around what was found, and whoever says them.
-        excepting = [(name, p.node) for name, issue in issues.items() for p in issue.exceptions]
-        self._around = Candidates([node for _, node in excepting], [SAID_BY["unknown"]] * len(excepting), self.program)
+        excepting = [(name, pattern) for name, issue in issues.items() for pattern in issue.exceptions]
+        self._exceptions = [_Expression(pattern, self.program) for _, pattern in excepting]
+        self._around = Candidates(
+            [pattern.node for _, pattern in excepting], [SAID_BY["unknown"]] * len(excepting), self.program
+        )
+        self._excepted = {name: number for number, name in enumerate(dict(excepting))}
         self._excepting = np.array([self._excepted[name] for name, _ in excepting], dtype=np.intp)
 
     # -- running
@@ -156,27 +164,16 @@ class Matcher:
         return {call: tuple(sorted(ones, key=_BY_TIME)) for call, ones in hits.items()}
 
     def _search(self, stream: AnyStream) -> list[_Found]:
-        places, numbers, before, ahead = self.candidates.find(stream.kept, stream.said_by)
-        found: dict[tuple[int, int, int], _Found] = {}
+        found: list[_Found] = []
         text, rules = stream.text, self._rules
-        # Never into what another speaker says before or after: that may be the very same words.
-        run = stream.runs.searchsorted(places, side="right")
-        low = np.maximum(places - before, np.append(0, stream.runs)[run])
-        high = np.minimum(places + ahead, stream.runs[run])
-        for number, begin, end in zip(numbers.tolist(), low.tolist(), high.tolist(), strict=True):
+        for number, hit in _matches(stream, rules, *self.candidates.find(stream.kept, stream.said_by)):
             one = rules[number]
-            hit = one.search(text, begin, end)
-            if hit is None:
-                continue
-            start, end = hit.span()
-            key = (number, start, end)
-            if key not in found and not (one.unless and _ruled_out(one, text, start, end)):
-                match = found[key] = _Found(one, number, start, end)
-                if one.marked:
-                    _mark(match, text, hit)
-        ones = list(found.values())
-        self._look_around(stream, [one for one in ones if one.compiled.rule.issue in self._exceptions])
-        return ones
+            match = _Found(one, number, *hit.span())
+            if one.marked:
+                _mark(match, text, hit)
+            found.append(match)
+        self._except(stream, [one for one in found if one.compiled.rule.issue in self._excepted])
+        return found
 
     def _reject(self, stream: AnyStream, found: list[_Found]) -> None:
         """Say which matches are none: over the end of a sentence, too far apart, outside their rule's window."""
@@ -196,36 +193,40 @@ class Matcher:
                 start = stream.evidence([one.start], [one.end])[0].start
                 one.rejected |= not _in_window(rule, start, stream.length(one.start))
 
-    def _look_around(self, stream: AnyStream, found: list[_Found]) -> None:
-        """Say which of the matches of issues with exceptions may have one around them."""
-        if len(found) <= _FEW:
-            for one in found:
-                one.near_exception = True
+    def _except(self, stream: AnyStream, found: Sequence[_Found]) -> None:
+        """Say which of the matches of issues with exceptions share a word with one."""
+        if not found:
             return
         size = len(stream)
-        low = np.maximum(np.array([one.start for one in found]) - CONTEXT_REACH, 0)
-        high = np.minimum(np.array([one.end for one in found]) + CONTEXT_REACH, size)
-        # The words around all of them, one stretch after the other; a seam may look like an exception, and is none.
+        starts, ends = np.array([one.start for one in found]), np.array([one.end for one in found])
+        low, high = np.maximum(starts - CONTEXT_REACH, 0), np.minimum(ends + CONTEXT_REACH, size)
+        # The words around all of them, one stretch after the other; over a seam nothing is found in the text itself.
         which, within, _ = spread(high - low)
         said = np.zeros(size, dtype=bool)
         said[low.take(which) + within] = True
         near = np.flatnonzero(said)
         anyone = np.full(len(near), SAID_BY["unknown"], dtype=np.uint8)
-        places, numbers, _, _ = self._around.find(stream.kept.take(near), anyone)
-        # One number for an issue and a place: the exceptions of an issue are between two of them.
-        around = np.sort(self._excepting.take(numbers) * (size + 1) + near.take(places))
-        line = np.array([self._excepted[one.compiled.rule.issue] for one in found]) * (size + 1)
-        for at in np.flatnonzero(around.searchsorted(line + low) < around.searchsorted(line + high)).tolist():
-            found[at].near_exception = True
+        places, *others = self._around.find(stream.kept.take(near), anyone)
+        exceptions = np.array(
+            [(number, *hit.span()) for number, hit in _matches(stream, self._exceptions, near.take(places), *others)],
+            dtype=np.intp,
+        ).reshape(-1, 3)
+        # Issue after issue on one line, each as long as the text and one word: what is of another is never reached.
+        line = self._excepting.take(exceptions[:, 0]) * (size + 1)
+        order = np.argsort(line + exceptions[:, 1])
+        begun = (line + exceptions[:, 1]).take(order)
+        last_end = np.append(0, np.maximum.accumulate((line + exceptions[:, 2]).take(order)))
+        own = np.array([self._excepted[one.compiled.rule.issue] for one in found]) * (size + 1)
+        for at in np.flatnonzero(last_end.take(begun.searchsorted(own + ends)) > own + starts).tolist():
+            found[at].excepted = True
 
     def _kept(self, stream: AnyStream, issue: str, ones: list[_Found]) -> list[_Found]:
         """What is left of the matches of an issue in a call, where they say the same or are excepted."""
-        if len(ones) == 1 and not ones[0].near_exception:
-            return [] if ones[0].rejected else ones
+        if len(ones) == 1:
+            return [] if ones[0].rejected or ones[0].excepted else ones
         flagged = any(one.flags for one in ones)
         if flagged:
             ones = self._unexplained(stream.text, ones)
-        excluded = self._excluded(issue, stream.text, ones)
         kept: list[_Found] = []
         # The longest of overlapping matches stands for them all; of equals, the one whose pattern stands first.
         ones.sort(key=_by_length)
@@ -235,7 +236,7 @@ class Matcher:
                 if start < other.end and other.start < end:
                     break
             else:
-                if excluded and any(start < after and before < end for before, after in excluded):
+                if one.excepted:
                     continue
                 if flagged:
                     # A negation that one of them steps over negates what they all say.
@@ -257,15 +258,6 @@ class Matcher:
                     continue
             kept.append(one)
         return kept
-
-    def _excluded(self, issue: str, text: str, ones: list[_Found]) -> list[tuple[int, int]]:
-        spans: set[tuple[int, int]] = set()
-        for one in ones:
-            if one.near_exception:
-                # A text's end is where a search ends anyway; its beginning is not where a slice begins.
-                low, high = max(0, one.start - CONTEXT_REACH), one.end + CONTEXT_REACH
-                spans.update([e.span() for e in self._exceptions[issue].finditer(text, low, high)])
-        return list(spans)
 
     def _hits(self, stream: AnyStream, found: list[_Found]) -> Iterator[Hit]:
         """Matches with their evidence and flags."""
@@ -298,12 +290,29 @@ class Matcher:
             )
 
 
+def _matches(
+    stream: AnyStream, expressions: Sequence[_Expression], places: Any, numbers: Any, before: Any, ahead: Any
+) -> Iterator[tuple[int, Any]]:
+    """What is found at candidates (:meth:`Candidates.find`), each once: number of the expression and the match."""
+    # Never into what another speaker says before or after: that may be the very same words.
+    run = stream.runs.searchsorted(places, side="right")
+    low = np.maximum(places - before, np.append(0, stream.runs)[run])
+    high = np.minimum(places + ahead, stream.runs[run])
+    text, seen = stream.text, set[tuple[int, int, int]]()
+    for number, begin, end in zip(numbers.tolist(), low.tolist(), high.tolist(), strict=True):
+        one = expressions[number]
+        hit = one.search(text, begin, end)
+        if hit is None:
+            continue
+        key = (number, *hit.span())
+        if key not in seen:
+            seen.add(key)
+            if not (one.unless and one.ruled_out(text, key[1], key[2])):
+                yield number, hit
+
+
 def _by_length(one: _Found) -> tuple[int, int, bool, int]:
     return one.start - one.end, one.start, not one.flags, one.number
-
-
-def _ruled_out(one: _Compiled, text: str, start: int, end: int) -> bool:
-    return any(search(text, max(0, start - reach), end + reach) is not None for search, reach in one.unless)
 
 
 def _mark(found: _Found, text: str, hit: Any) -> None:

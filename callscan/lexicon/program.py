@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 from typing import Any
 
 from callscan.lexicon.alphabet import BREAK, Alphabet, Feature
@@ -132,6 +133,22 @@ def leaves(*nodes: Node) -> Iterator[Said | Fused | Shape]:
             due += _parts(node)
 
 
+def together(nodes: Iterable[Node], alphabet: Alphabet) -> Iterator[frozenset[Feature]]:
+    """What each set of symbols in the expressions of some trees asks for: single words, and alternatives that are."""
+    due = [*nodes]
+    while due:
+        node = due.pop()
+        if isinstance(node, Said | Fused | Shape):
+            yield frozenset(feature for feature, _ in features(node, alphabet))
+            continue
+        parts = _parts(node)
+        if isinstance(node, Alt):
+            singles = [option for option in parts if isinstance(option, Said | Fused | Shape)]
+            yield frozenset(feature for single in singles for feature, _ in features(single, alphabet))
+            parts = [option for option in parts if not isinstance(option, Said | Fused | Shape)]
+        due += parts
+
+
 def _parts(node: Node) -> Iterable[Node]:
     if isinstance(node, Seq):
         return node.parts
@@ -226,8 +243,13 @@ def has_gap(node: Node) -> bool:
 
 def charset(symbols: Iterable[str]) -> str:
     """The expression for one of some symbols."""
-    chars = sorted(symbols)
-    return chars[0] if len(chars) == 1 else f"[{''.join(chars)}]" if chars else "(?!)"
+    # Neighbours have one difference between their number and their place among the sorted ones.
+    runs = [
+        [one for _, one in run] for _, run in groupby(enumerate(sorted(symbols)), lambda each: ord(each[1]) - each[0])
+    ]
+    if len(runs) == 1 and len(runs[0]) == 1:
+        return runs[0][0]
+    return f"[{''.join(run[0] if len(run) == 1 else f'{run[0]}-{run[-1]}' for run in runs)}]" if runs else "(?!)"
 
 
 def _gap(most: int, stopped_by: str) -> str:
