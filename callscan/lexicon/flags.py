@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from callscan.lexicon.pattern import Node, Pattern
-from callscan.lexicon.program import Program, compiled, edge, leaves, needed
+from callscan.lexicon.program import Program, compiled, edge, leaves, needed, span
 from callscan.lexicon.rules import Context, IssueRules
 from callscan.lexicon.stream import AnyStream
 from callscan.records import Speaker
@@ -31,6 +31,23 @@ class _Context:
     except_starting: Any
 
 
+class _Side:
+    """The words that a flag asks for on one side of a match: some right beside it, others within ``reach`` of it."""
+
+    def __init__(self, flag: str, patterns: Sequence[Pattern], program: Program, *, before: bool) -> None:
+        self.flag = flag
+        self._reach = min(CONTEXT_REACH, max(span(pattern.node)[1] for pattern in patterns))
+        self._beside = _table(any_of(partial(edge, last=before), patterns, program))
+        self._within = _table(any_of(needed, patterns, program))
+
+    def met(self, words: Any) -> Any:
+        """Whether they are there, for each row of words from beside a match outwards."""
+        found = self._beside.take(words[:, 0])
+        asked = np.flatnonzero(found)
+        found[asked] = self._within.take(words[asked, : self._reach]).any(axis=1)
+        return found
+
+
 class Flags:
     """The flags of one language's matches: which can apply is told for all matches together, by the words beside them;
     which do, for each of those."""
@@ -49,22 +66,11 @@ class Flags:
         ]
         self.negations = frozenset().union(*[_inside(c, program) for c in contexts if c.flag == "negated"])
         """The symbols that negate a match which steps over them."""
-        self._bits = {flag: 1 << number for number, flag in enumerate(sorted({c.flag for c in contexts}))}
+        self._numbers = {flag: number for number, flag in enumerate(sorted({c.flag for c in contexts}))}
+        self._bits = {flag: 1 << number for flag, number in self._numbers.items()}
         self._allowed = {name: sum(self._bits.get(f, 0) for f in issue.flags) for name, issue in issues.items()}
-        # By symbol, a bit for each flag that asks for it: right before a match and right after it; and within reach
-        # before and after it, which is asked where anything may stand beside it.
-        self._last, self._first, self._sooner, self._later = (np.zeros(1 << 16, dtype=np.uint8) for _ in range(4))
-        for context in contexts:
-            bit = np.uint8(self._bits[context.flag])
-            for patterns, last, beside, within in (
-                (context.before, True, self._last, self._sooner),
-                (context.after, False, self._first, self._later),
-            ):
-                edges = any_of(partial(edge, last=last), patterns, program)
-                if edges is None:
-                    within[_rows(any_of(needed, patterns, program))] |= bit
-                else:
-                    beside[_rows(edges)] |= bit
+        self._before = [_Side(c.flag, c.before, program, before=True) for c in contexts if c.before]
+        self._after = [_Side(c.flag, c.after, program, before=False) for c in contexts if c.after]
 
     def possible(self, stream: AnyStream, issues: Sequence[str], starts: Any, ends: Any) -> list[tuple[int, int]]:
         """Which flags each match can have by what is before it, and which by what is after it, a bit each: its issue
@@ -72,11 +78,17 @@ class Flags:
         kept = np.zeros(len(stream) + 2 * CONTEXT_REACH, dtype=np.uint16)
         kept[CONTEXT_REACH : CONTEXT_REACH + len(stream)] = stream.kept
         reach = np.arange(CONTEXT_REACH)
-        sooner, later = kept.take(starts[:, None] + reach), kept.take(ends[:, None] + (CONTEXT_REACH + reach))
+        # From the word beside the match to those farther away.
+        sooner = kept.take(starts[:, None] + reach[::-1])
+        later = kept.take(ends[:, None] + (CONTEXT_REACH + reach))
         may = np.array([self._allowed[issue] for issue in issues], dtype=np.uint8)
-        before = self._last.take(sooner[:, -1]) | np.bitwise_or.reduce(self._sooner.take(sooner), axis=1)
-        after = self._first.take(later[:, 0]) | np.bitwise_or.reduce(self._later.take(later), axis=1)
-        return [*zip((before & may).tolist(), (after & may).tolist(), strict=True)]
+        found: list[list[int]] = []
+        for sides, words in ((self._before, sooner), (self._after, later)):
+            bits = np.zeros(len(may), dtype=np.uint8)
+            for side in sides:
+                bits |= side.met(words).astype(np.uint8) << self._numbers[side.flag]
+            found.append((bits & may).tolist())
+        return [*zip(*found, strict=True)]
 
     def of(
         self,
@@ -148,6 +160,8 @@ def _inside(context: Context, program: Program) -> frozenset[str]:
     return frozenset().union(*[program.symbols(leaf) for leaf in leaves(*(pattern.node for pattern in context.inside))])
 
 
-def _rows(symbols: frozenset[str] | None) -> Any:
-    """Where a table by symbol has some of them; everywhere for None."""
-    return slice(None) if symbols is None else [ord(one) for one in symbols]
+def _table(symbols: frozenset[str] | None) -> Any:
+    """By symbol, whether it is one of some; None is any."""
+    table = np.full(1 << 16, symbols is None)
+    table[[ord(one) for one in symbols or ()]] = True
+    return table
