@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from callscan.lexicon.alphabet import Alphabet, Language, WordMemory
+from callscan.lexicon.cache import collector_paused
 from callscan.lexicon.candidates import Candidates, spread
 from callscan.lexicon.columns import Vocabulary
 from callscan.lexicon.flags import CONTEXT_REACH, Flags
@@ -143,6 +144,10 @@ class Matcher:
 
     def match_stream(self, stream: AnyStream) -> dict[int, tuple[Hit, ...]]:
         """The hits of each call of a stream that has any, by start time."""
+        with collector_paused():
+            return self._match(stream)
+
+    def _match(self, stream: AnyStream) -> dict[int, tuple[Hit, ...]]:
         found = self._search(stream) if len(stream) else []
         if not found:
             return {}
