@@ -59,6 +59,7 @@ class Candidates:
         self._begins = np.cumsum(self._counts) - self._counts
         self._lists = np.array([number for one in lists for number in one], dtype=np.intp)
         self._when = np.array(list(map(_when, ways, said)), dtype=np.uint32)
+        self._rooms: dict[str, Any] = {}
         self._others(ways, program)
 
     def _others(self, ways: Sequence[Entry], program: Program) -> None:
@@ -114,15 +115,17 @@ class Candidates:
     def _begun(self, kept: Any, said_by: Any) -> tuple[Any, Any, Any]:
         """Places of the pairs' first words and their ways, of all distances; and the row of every word, with as many
         rows of no word before and after as a way's other words can be away. Places are among these rows."""
-        rows = np.zeros(len(kept) + 2 * REACH + 1, dtype=np.intp)
+        size = len(kept) + 2 * REACH + 1
+        rows = self._room("rows", np.intp, size)
+        rows[:REACH] = rows[REACH + len(kept) :] = 0
         within = rows[REACH : REACH + len(kept)]
-        within[:] = kept - np.uint16(LOWEST)
-        lines = np.multiply(said_by, ROWS, dtype=np.intp)
+        np.subtract(kept, np.uint16(LOWEST), out=within)
+        lines = np.multiply(said_by, ROWS, out=self._room("lines", np.intp, len(kept)), dtype=np.intp)
         lines += within
-        heads = self._heads.take(lines)
+        heads = _taken(self._heads, lines, self._room("heads", np.uint8, len(kept)))
         at = np.flatnonzero((heads & np.uint8(1 << len(self._pairs))) != 0)
         found = [(at + REACH, self._single.take(within.take(at)), np.zeros(len(at), dtype=np.intp))]
-        seen = [colours.of.take(rows) for colours in self._colours]
+        seen = [_taken(c.of, rows, self._room(f"seen {n}", np.uint64, size)) for n, c in enumerate(self._colours)]
         for number, (rarer, pairs) in enumerate(self._pairs):
             at = np.flatnonzero((heads & np.uint8(1 << number)) != 0)
             found.append(pairs.find(rows, at, lines.take(at), seen[rarer]))
@@ -133,19 +136,26 @@ class Candidates:
         met = np.flatnonzero((self._when.take(ways) & bits.take(which)) != 0)
         return places.take(which.take(met)), ways.take(met), rows
 
+    def _room(self, name: str, kind: Any, size: int) -> Any:
+        """Room for an array of some length, the same every time: new memory costs more than what is written into it."""
+        room = self._rooms.get(name)
+        if room is None or len(room) < size:
+            room = self._rooms[name] = np.empty(size + size // 8, dtype=kind)
+        return room[:size]
+
     def _near(self, rows: Any, places: Any, ways: Any) -> Any:
         """Which places can have the way's rarest other word near them, by the colours there."""
         # For each power of two, the colours of so many words from each place on.
         size = len(rows)
-        colours = np.empty((self._powers, size), dtype=np.uint64)
-        self._rarest.of.take(rows, out=colours[0])
+        flat = self._room("near", np.uint64, self._powers * size)
+        colours = flat.reshape(self._powers, size)
+        _taken(self._rarest.of, rows, colours[0])
         for power in range(1, self._powers):
             half = 1 << power - 1
             np.bitwise_or(colours[power - 1, :-half], colours[power - 1, half:], out=colours[power, :-half])
         at = self._power.take(ways) * size
         at += places
         at += self._from[0].take(ways)
-        flat = colours.ravel()
         seen = flat.take(at)
         at += self._rest.take(ways)
         seen |= flat.take(at)
@@ -164,6 +174,11 @@ class Candidates:
             words = self._kind.take(rows.take((at.take(open_) + 1).take(which) + within))
             met[open_] = np.logical_or.reduceat(self._member.take(row.take(open_).take(which) + words), begins)
         return met
+
+
+def _taken(table: Any, rows: Any, out: Any) -> Any:
+    """``table`` by rows, which are all in it (any other ``mode`` than the one that need not ask copies once more)."""
+    return table.take(rows, out=out, mode="clip")
 
 
 def spread(counts: Any) -> tuple[Any, Any, Any]:
