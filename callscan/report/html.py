@@ -10,7 +10,7 @@ import base64
 import hashlib
 import json
 import os
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from pathlib import Path
 from string import Template
@@ -132,7 +132,13 @@ def link(uri: str, folder: Path | None) -> str | None:
     """The address of a recording, relative to the page; None for one that a page on a disk cannot reach."""
     if folder is None or ("://" in uri and not uri.startswith("file://")):
         return None
-    path = os.path.relpath(Path(uri.removeprefix("file://")).absolute(), folder.absolute())
-    address = quote(Path(path).as_posix())
+    place, name = os.path.split(uri.removeprefix("file://"))
+    address = quote((_from(folder, place) / name).as_posix())
     # A first part with a colon would be read as a scheme.
     return address if address.startswith("../") else f"./{address}"
+
+
+@lru_cache
+def _from(folder: Path, place: str) -> Path:
+    """The way from a folder to another; recordings lie together."""
+    return Path(os.path.relpath(Path(place).absolute(), folder.absolute()))
