@@ -123,6 +123,28 @@ def test_a_sentence_s_end_stops_a_gap(write_issue) -> None:
     assert len(own.match_text("un gros. Chien", "customer")) == 1
 
 
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ("ma facture et son paiement", ["facture", "paiement"]),
+        ("ma facture d'eau", []),
+        # Both exceptions are there: the longer one counts, too, though it comes second.
+        ("ma facture d'eau et son paiement", []),
+        ("ma facture d'eau et son paiement refusé", ["paiement"]),
+    ],
+)
+def test_what_overlaps_an_exception_is_no_hit(write_issue, said: str, found: list[str]) -> None:
+    exceptions = """exceptions = ["facture d'eau", "facture d'eau ..3 paiement NOT/4 refusé"]\n"""
+    own = Lexicon.load([write_issue("facture", "paiement", extra=exceptions)])
+    assert [hit.quote for hit in own.match_text(said)] == found
+
+
+def test_what_another_says_is_no_part_of_an_exception(write_issue) -> None:
+    own = Lexicon.load([write_issue("facture", extra="""exceptions = ["facture d'eau"]\n""")])
+    turns = (Segment(0.0, 1.0, "ma facture", 0, "customer"), Segment(1.0, 2.0, "d'eau", 1, "agent"))
+    assert len(own.match(Transcript("fr", 2.0, turns))) == 1
+
+
 def test_an_announcement_before_the_agent_is_the_ivr_s(lexicon: Lexicon) -> None:
     said = "votre temps d'attente est estimé à cinq minutes merci de patienter"
     transcript = call(("customer", said), ("agent", "bonjour"), ("customer", "enfin une heure d'attente c'est long"))
