@@ -33,11 +33,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from callscan import spoken
 from callscan.archive import SCHEMA, Archive
 from callscan.archive.inventory import INVENTORY
 from callscan.lexicon import Lexicon
-from callscan.rescan import recount
+from callscan.rescan.index import load
+from callscan.rescan.recount import recount
 
 SHARD = 1000
 SEGMENTS = 42
@@ -319,7 +319,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"archive ready after {time.monotonic() - began:.0f} s", file=sys.stderr)
     archive = Archive(str(options.folder))
     # An index of another version is none: the count that makes it again is not what is measured.
-    if any(spoken.load(archive, shard, archive.digest(shard)) is None for shard in archive.shard_ids()):
+    if any(load(archive, shard, archive.digest(shard)) is None for shard in archive.shard_ids()):
         began = time.monotonic()
         recount(archive, Lexicon.load(), processes=options.processes)
         print(f"first count, which makes the index: {time.monotonic() - began:.0f} s", file=sys.stderr)

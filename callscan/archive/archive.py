@@ -5,7 +5,7 @@
     ARCHIVE/format.json                   what this is and in which version
     ARCHIVE/inventory/<run>.parquet       what a run discovered that was new, and the shard each recording is due in
     ARCHIVE/calls/<shard>.parquet         call records (callscan.archive.schema), one file a shard
-    ARCHIVE/index/                        what they say, for the next count (callscan.spoken); made again where missing
+    ARCHIVE/index/                        what they say (callscan.rescan.index); made again where it is missing
     ARCHIVE/report/                       what was counted from them
 
 An inventory is written before the first of its shards is worked on, a shard when all its calls are done, and neither

@@ -109,7 +109,7 @@ def _plain(record: CallRecord) -> dict[str, Any]:
 def _interaction(archive: Archive, uri: str) -> dict[str, float | None]:
     """The call's interaction measures from the last count; empty where there was none or it does not have the call."""
     from callscan.report.measures import of_call
-    from callscan.rescan import FOLDER
+    from callscan.rescan.recount import FOLDER
 
     try:
         return of_call(archive.store.read(f"{FOLDER}/calls.parquet"), uri)

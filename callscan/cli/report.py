@@ -60,7 +60,7 @@ def report(
     """
     from callscan.archive import Archive
     from callscan.report import Selection
-    from callscan.rescan import cut
+    from callscan.rescan.recount import cut
 
     _check_level(alert)
     selection = Selection(_day(since), _day(until), _conditions(where or ()), tuple(by or ()))
@@ -96,7 +96,7 @@ def rescan(
     from callscan.archive import Archive
     from callscan.archive.lock import lock
     from callscan.lexicon import Lexicon
-    from callscan.rescan import recount
+    from callscan.rescan.recount import recount
 
     _check_level(alert)
     store = Archive(archive)
@@ -121,7 +121,7 @@ def export(
     """Write transcripts for other tools, one file a call."""
     from callscan.archive import Archive
     from callscan.report.exports import export_calls
-    from callscan.rescan import hits_by_call
+    from callscan.rescan.recount import hits_by_call
 
     store = Archive(archive)
     written = export_calls(store.records(), hits_by_call(store), format, out, only=frozenset(call or ()))

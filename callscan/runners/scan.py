@@ -15,7 +15,7 @@ from callscan.audio import discover
 from callscan.config import Settings
 from callscan.lexicon import Lexicon
 from callscan.report import Report
-from callscan.rescan import count
+from callscan.rescan.recount import count
 from callscan.runners.local import local_runner
 from callscan.runners.metadata import read_metadata
 from callscan.runners.plan import Plan, gather, make_plan

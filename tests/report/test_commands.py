@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from callscan.cli import report as commands
 from callscan.errors import UsageError
-from callscan.rescan import count
+from callscan.rescan.recount import count
 
 app = typer.Typer()
 for command in (commands.report, commands.rescan, commands.export, commands.schema):

@@ -17,7 +17,7 @@ from report_world import PHRASES, PhraseLexicon, World, call, failed, make_archi
 from callscan.archive import Archive
 from callscan.records import CallRecord
 from callscan.report import Report
-from callscan.rescan import count
+from callscan.rescan.recount import count
 
 WORLD = make_world(180, seed=7)
 

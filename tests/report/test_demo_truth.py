@@ -18,7 +18,7 @@ from report_world import failed, key_of, make_archive
 import callscan.demo
 from callscan.lexicon import Lexicon
 from callscan.records import AudioInfo, CallRecord, Segment, Span, Transcript, Word
-from callscan.rescan import count
+from callscan.rescan.recount import count
 
 CALLS = Path(callscan.demo.__file__).parent / "calls"
 TRUTH: dict[str, Any] = json.loads((CALLS / "truth.json").read_text("utf-8"))

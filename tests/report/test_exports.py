@@ -15,7 +15,7 @@ from report_world import PhraseLexicon, call, make_archive, make_world
 from callscan.errors import ArchiveError, UsageError
 from callscan.records import CallRecord, Hit, Segment, Transcript, Turn, Word
 from callscan.report.exports import FORMATS, export_calls
-from callscan.rescan import count, hits_by_call
+from callscan.rescan.recount import count, hits_by_call
 
 HOSTILE = "--> </v><script>alert(1)</script> & 00:00:01.000 --> 00:00:02.000\n\nNOTE =cmd() \x00\x1b[31m"
 

@@ -19,12 +19,12 @@ from report_world import PhraseLexicon, call, failed, make_archive, make_world
 from callscan.archive import Archive
 from callscan.errors import ArchiveError
 from callscan.lexicon import Lexicon
-from callscan.matching import match_archive
 from callscan.records import CallRecord, Span, Speaker, Turn, Word
 from callscan.report.interaction import OTHER, ROLES, Voices, measure
 from callscan.report.voices import voices
-from callscan.shard import index_of
-from callscan.spoken import load, save
+from callscan.rescan.index import load, save
+from callscan.rescan.matching import match_archive
+from callscan.rescan.shard import index_of
 
 
 def odd_calls(lexicon: Lexicon, seed: int) -> list[CallRecord]:
@@ -287,7 +287,7 @@ def test_a_script_without_a_main_guard_is_not_run_again(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(
         "from callscan.archive import Archive\nfrom callscan.lexicon import Lexicon\n"
-        "from callscan.rescan import count\n"
+        "from callscan.rescan.recount import count\n"
         "print('run')\n"
         f"print(count(Archive({str(tmp_path / 'archive')!r}), Lexicon.load(), processes=2).calls)\n"
     )

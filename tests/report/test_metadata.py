@@ -15,7 +15,7 @@ from callscan.records import CallRecord
 from callscan.report import Report
 from callscan.report.callers import KEY_VARIABLE, caller_key, normalised, pseudonym
 from callscan.report.metadata import join, read
-from callscan.rescan import count
+from callscan.rescan.recount import count
 
 KEY = bytes(16)
 

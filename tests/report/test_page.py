@@ -15,7 +15,7 @@ import pytest
 from report_world import PhraseLexicon, World, call, make_archive, make_world
 
 from callscan.report.html import embedded, link
-from callscan.rescan import count
+from callscan.rescan.recount import count
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = [

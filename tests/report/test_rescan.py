@@ -28,7 +28,7 @@ from callscan.report.contract import Work
 from callscan.report.schema import schema
 from callscan.report.webhook import PAUSES, event, send
 from callscan.report.write import cell_text, issues_by_day, to_json
-from callscan.rescan import count, cut, last_report, recount
+from callscan.rescan.recount import count, cut, last_report, recount
 
 WORLD = make_world(80, seed=9)
 

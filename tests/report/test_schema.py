@@ -13,7 +13,7 @@ from report_world import PhraseLexicon, call, failed, make_archive, make_world
 
 from callscan.report.schema import schema
 from callscan.report.write import from_json, to_json
-from callscan.rescan import count
+from callscan.rescan.recount import count
 
 ARCHIVES = {
     "empty": [],

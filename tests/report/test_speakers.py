@@ -18,7 +18,7 @@ from callscan.cli.report import show
 from callscan.records import CallRecord, Turn
 from callscan.report.exports.nist import rttm
 from callscan.report.measures import MEASURES
-from callscan.rescan import count
+from callscan.rescan.recount import count
 
 LINES = (("agent", "bonjour"), ("customer", "bonjour"))
 TURNS = (Turn(0.0, 2.0, "S0"), Turn(1.5, 4.0, "S1"))

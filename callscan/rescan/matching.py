@@ -1,8 +1,8 @@
 """One pass over an archive's transcripts: a row a call with its measures, a row a hit with its evidence.
 
-What no lexicon changes is read from the transcripts once and kept (:mod:`callscan.spoken`): who says which words when,
-and the measures of each call. A lexicon then looks at every distinct word of a shard, finds its patterns among numbers,
-and only where it finds one are times and texts put together.
+What no lexicon changes is read from the transcripts once and kept (:mod:`callscan.rescan.index`): who says which words
+when, and the measures of each call. A lexicon then looks at every distinct word of a shard, finds its patterns among
+numbers, and only where it finds one are times and texts put together.
 """
 
 from __future__ import annotations
@@ -20,14 +20,13 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from callscan import spoken
 from callscan.archive import Archive
 from callscan.archive.schema import from_table
 from callscan.errors import ArchiveError
 from callscan.records import Hit
 from callscan.report.tables import found_schema, measures_schema
-from callscan.shard import index_of
-from callscan.spoken import Index
+from callscan.rescan.index import Index, load, save
+from callscan.rescan.shard import index_of
 
 if TYPE_CHECKING:
     from callscan.lexicon import Lexicon
@@ -63,7 +62,7 @@ Task = tuple[str, Sequence[str]]
 _CHILD = """
 import pickle, sys
 sys.path[:] = pickle.load(sys.stdin.buffer)
-from callscan.matching import serve
+from callscan.rescan.matching import serve
 serve()
 """
 
@@ -155,11 +154,11 @@ def _match_shards(archive: Archive, lexicon: Lexicon, part: Path, tasks: Iterabl
 def _index(archive: Archive, shard: str) -> Index:
     """What is kept of a shard, made and kept where it is not."""
     digest = archive.digest(shard)
-    index = spoken.load(archive, shard, digest) if digest else None
+    index = load(archive, shard, digest) if digest else None
     if index is None:
         index = index_of(archive, shard)
         if digest:
-            spoken.save(archive, shard, digest, index)
+            save(archive, shard, digest, index)
     return index
 
 

@@ -19,7 +19,6 @@ import pyarrow.parquet as pq
 
 from callscan.archive import Archive
 from callscan.errors import ArchiveError
-from callscan.matching import match_archive
 from callscan.records import Hit
 from callscan.report import Report, Selection
 from callscan.report.assemble import assemble
@@ -32,6 +31,7 @@ from callscan.report.metadata import join
 from callscan.report.metadata import read as read_metadata
 from callscan.report.work import work
 from callscan.report.write import WRITTEN, from_json, write_files
+from callscan.rescan.matching import match_archive
 
 if TYPE_CHECKING:
     from callscan.lexicon import Lexicon

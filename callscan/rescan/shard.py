@@ -16,7 +16,7 @@ from callscan.errors import ArchiveError
 from callscan.lexicon.stream import UNHEARD
 from callscan.report.interaction import HOLD_PHRASE, OTHER, ROLES, Voices, holds, measure
 from callscan.report.tables import measures_schema
-from callscan.spoken import Index, Segments, spoken_of
+from callscan.rescan.index import Index, Segments, spoken_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
