@@ -2,8 +2,9 @@
 
 Usage: python scripts/bench_rescan.py [--calls 1000000] [--folder DIR] [--processes N] [--json]
 
-A scan counts at its end, and that count makes the archive's index; what is measured is a rescan of an archive that has
-been counted before. The time of the first count is printed too; memory is that of all processes together.
+A scan counts at its end, and that count makes the archive's index; what is measured is a rescan with a lexicon that the
+archive was never counted with, and then one with the same again. The time of the first count is printed too; memory is
+that of all processes together.
 
 The archive holds simulated stereo calls with words, times, metadata and speech spans, as a scan writes them. The talk
 is everyday French of a call centre; one segment in a hundred is a sentence of the lexicons' own examples, those that
@@ -36,6 +37,7 @@ from numpy.typing import NDArray
 from callscan.archive import SCHEMA, Archive
 from callscan.archive.inventory import INVENTORY
 from callscan.lexicon import Lexicon
+from callscan.rescan.index import FOLDER as INDEX
 from callscan.rescan.index import load
 from callscan.rescan.recount import recount
 
@@ -325,6 +327,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"first count, which makes the index: {time.monotonic() - began:.0f} s", file=sys.stderr)
         if options.index_only:
             return
+    # As it is for a lexicon that these calls were never matched with.
+    for kept in (options.folder / INDEX).glob("*.hits.parquet"):
+        kept.unlink()
     memory = Memory()
     memory.start()
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -332,16 +337,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     report = recount(archive, Lexicon.load(), processes=options.processes).report
     seconds = time.monotonic() - began
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = time.process_time() - spent + (children.ru_utime + children.ru_stime) - (before.ru_utime + before.ru_stime)
+    began = time.monotonic()
+    recount(archive, Lexicon.load(), processes=options.processes)
     result = {
         "calls": report.calls,
         "hits": sum(issue.hits for issue in report.issues),
         "hits_per_call": round(sum(issue.hits for issue in report.issues) / report.calls, 3),
         "words": report.cost.words,
         "seconds": round(seconds, 1),
-        "cpu_seconds": round(
-            time.process_time() - spent + (children.ru_utime + children.ru_stime) - (before.ru_utime + before.ru_stime),
-            1,
-        ),
+        "cpu_seconds": round(cpu, 1),
+        "same_lexicon_again_seconds": round(time.monotonic() - began, 1),
         "calls_per_second": round(report.calls / seconds),
         "peak_memory_mb": memory.most,
         "processes": options.processes,

@@ -29,7 +29,7 @@ _KEPT = 8
 
 def kept(name: str, given: Iterable[bytes], make: Callable[[], _T]) -> _T:
     """What ``make`` makes of ``given``, or made of it before with this very code; ``name`` says what that is."""
-    sha = hashlib.sha256(_code())
+    sha = hashlib.sha256(code_digest())
     size = 0
     for part in given:
         sha.update(hashlib.sha256(part).digest())
@@ -57,8 +57,8 @@ def _folder() -> Path | None:
 
 
 @cache
-def _code() -> bytes:
-    """What else decides what is made: this package, Python and numpy."""
+def code_digest() -> bytes:
+    """SHA-256 of what else decides what is built and found: this package, Python and numpy."""
     sha = hashlib.sha256(f"{sys.version} {np.__version__}".encode())
     for file in sorted(Path(__file__).parent.glob("*.py")):
         sha.update(hashlib.sha256(file.read_bytes()).digest())

@@ -1,13 +1,15 @@
-"""What a shard's transcripts say, read once for all lexicons to come, and kept beside the archive.
+"""What a shard's transcripts say, read once for all lexicons to come, and what the last lexicon found in them.
 
 ::
 
     ARCHIVE/index/<shard>.words.parquet       who says which words when (callscan.lexicon.columns.Spoken)
-    ARCHIVE/index/<shard>.measures.parquet    a row a call with its measures (callscan.report.tables)
+    ARCHIVE/index/<shard>.measures.parquet    a row a call with its measures (callscan.report.tables) and URI
+    ARCHIVE/index/<shard>.hits.parquet        a row a hit (callscan.report.tables) and the number of its call
 
-Both follow from the shard and from nothing else, and name the shard they were made from by its content: what is
-missing, damaged or of another shard or version is made again, and deleting the folder loses nothing but time. Times are
-kept as whole milliseconds and probabilities as ten-thousandths where that loses nothing, and as they are where it does.
+The first two follow from the shard and from nothing else, the third from the shard and a lexicon. All name what they
+were made from by its content: what is missing, damaged or of another shard, lexicon or version is made again, and
+deleting the folder loses nothing but time. Times are kept as whole milliseconds and probabilities as ten-thousandths
+where that loses nothing, and as they are where it does.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from callscan.errors import ArchiveError
+from callscan.lexicon.cache import code_digest
 from callscan.lexicon.columns import BREAK_WORD, FIRST_WORD, SEGMENT_WORD, Spoken
 from callscan.lexicon.stream import PAUSE, SAID_BY, UNHEARD
 from callscan.report.tables import measures_schema
@@ -36,7 +39,7 @@ if TYPE_CHECKING:
     from callscan.archive import Archive
 
 FOLDER = "index"
-VERSION = 3
+VERSION = 4
 """Raised when the same shard would give another index."""
 
 _MILLISECONDS, _TEN_THOUSANDTHS = 1000.0, 10_000.0
@@ -44,6 +47,7 @@ _MILLISECONDS, _TEN_THOUSANDTHS = 1000.0, 10_000.0
 
 _ARRAYS = ("words", "starts", "ends", "probabilities", "calls", "indices", "speakers", "runs", "lengths")
 _KINDS = pa.map_(pa.string(), pa.string())
+_UNUSABLE = (FileNotFoundError, OSError, ValueError, KeyError, ArchiveError)
 
 _STREAMED = ("agent", "customer", "unknown")
 """Speakers whose words are matched, in the order in which a call's streams follow each other."""
@@ -51,10 +55,9 @@ _STREAMED = ("agent", "customer", "unknown")
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """What is kept of a shard: ``uris`` and ``languages`` of its calls, in the order of its rows, what is ``spoken`` in
-    them, their ``measures``, and the calls whose transcripts must be read themselves (``unindexed``, by number)."""
+    """What is kept of a shard: the ``languages`` of its calls, in the order of its rows, what is ``spoken`` in them,
+    the calls whose transcripts must be read themselves (``unindexed``, by number), ``measures`` with the URIs."""
 
-    uris: list[str]
     languages: list[str]
     spoken: Spoken
     unindexed: list[int]
@@ -66,9 +69,9 @@ def _made_by() -> list[Any]:
     return [VERSION, version("callscan"), measures_schema().names, PAUSE, sorted(UNHEARD)]
 
 
-def _stamp(digest: str) -> str:
-    """What an index is valid for."""
-    return hashlib.sha256(json.dumps([*_made_by(), digest]).encode()).hexdigest()
+def _stamp(digest: str, *given: str) -> str:
+    """What an index is valid for: a shard's content, and what else it was made from."""
+    return hashlib.sha256(json.dumps([*_made_by(), digest, *given]).encode()).hexdigest()
 
 
 def load(archive: Archive, shard: str, digest: str) -> Index | None:
@@ -76,7 +79,7 @@ def load(archive: Archive, shard: str, digest: str) -> Index | None:
     try:
         table = _read(archive, f"{FOLDER}/{shard}.words.parquet", _stamp(digest))
         measures = _read(archive, f"{FOLDER}/{shard}.measures.parquet", _stamp(digest))
-    except (FileNotFoundError, OSError, ValueError, KeyError, ArchiveError):
+    except _UNUSABLE:
         return None
     row = {name: table.column(name).chunk(0)[0] for name in table.column_names}
     kinds = dict(row["kinds"].as_py())
@@ -91,7 +94,7 @@ def load(archive: Archive, shard: str, digest: str) -> Index | None:
         certain=row["certain"].as_py(),
         **{name: arrays[name] for name in _ARRAYS},
     )
-    return Index(row["uris"].as_py(), row["languages"].as_py(), spoken, row["unindexed"].as_py(), measures)
+    return Index(row["languages"].as_py(), spoken, row["unindexed"].as_py(), measures)
 
 
 def save(archive: Archive, shard: str, digest: str, index: Index) -> None:
@@ -109,7 +112,6 @@ def save(archive: Archive, shard: str, digest: str, index: Index) -> None:
     blobs = {name: _smallest(values) for name, values in arrays.items()}
     unheard = [(call, number, text) for call, said in spoken.unheard.items() for number, text in said]
     columns = {
-        "uris": pa.array([index.uris], pa.list_(pa.string())),
         "languages": pa.array([index.languages], pa.list_(pa.string())),
         "unindexed": pa.array([index.unindexed], pa.list_(pa.int32())),
         "vocabulary": pa.array([spoken.vocabulary], pa.list_(pa.string())),
@@ -124,16 +126,37 @@ def save(archive: Archive, shard: str, digest: str, index: Index) -> None:
         **{name: pa.array([values.tobytes()], pa.large_binary()) for name, values in blobs.items()},
     }
     for name, table in (("measures", index.measures), ("words", pa.table(columns))):
-        sink = pa.BufferOutputStream()
-        pq.write_table(
-            table.replace_schema_metadata({"callscan.index": _stamp(digest)}),
-            sink,
-            compression="lz4",
-            use_dictionary=False,
-            write_statistics=False,
-            write_page_checksum=True,
-        )
-        archive.store.write(f"{FOLDER}/{shard}.{name}.parquet", sink.getvalue().to_pybytes())
+        _write(archive, f"{FOLDER}/{shard}.{name}.parquet", table, _stamp(digest))
+
+
+def load_hits(archive: Archive, shard: str, digest: str, lexicon: str) -> tuple[pa.Table, pa.Table] | None:
+    """Measures and hits of a shard with this content, by the lexicon of this digest; None where they are not kept.
+
+    Hits are rows of :func:`callscan.report.tables.found_schema` and ``call``, the row of measures that each is in.
+    """
+    try:
+        hits = _read(archive, f"{FOLDER}/{shard}.hits.parquet", _stamp(digest, lexicon, code_digest().hex()))
+        return _read(archive, f"{FOLDER}/{shard}.measures.parquet", _stamp(digest)), hits
+    except _UNUSABLE:
+        return None
+
+
+def save_hits(archive: Archive, shard: str, digest: str, lexicon: str, hits: pa.Table) -> None:
+    """Keep the hits of a shard for the next count; ArchiveError where the archive cannot be written."""
+    _write(archive, f"{FOLDER}/{shard}.hits.parquet", hits, _stamp(digest, lexicon, code_digest().hex()))
+
+
+def _write(archive: Archive, name: str, table: pa.Table, stamp: str) -> None:
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        table.replace_schema_metadata({"callscan.index": stamp}),
+        sink,
+        compression="lz4",
+        use_dictionary=False,
+        write_statistics=False,
+        write_page_checksum=True,
+    )
+    archive.store.write(name, sink.getvalue().to_pybytes())
 
 
 def _read(archive: Archive, name: str, stamp: str) -> pa.Table:

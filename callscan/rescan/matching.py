@@ -2,7 +2,8 @@
 
 What no lexicon changes is read from the transcripts once and kept (:mod:`callscan.rescan.index`): who says which words
 when, and the measures of each call. A lexicon then looks at every distinct word of a shard, finds its patterns among
-numbers, and only where it finds one are times and texts put together.
+numbers, and only where it finds one are times and texts put together. What it found is kept as well: with the same
+lexicon, only shards that are new are matched.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from callscan.archive.schema import from_table
 from callscan.errors import ArchiveError
 from callscan.records import Hit
 from callscan.report.tables import found_schema, measures_schema
-from callscan.rescan.index import Index, load, save
+from callscan.rescan.index import Index, load, load_hits, save, save_hits
 from callscan.rescan.shard import index_of
 
 if TYPE_CHECKING:
@@ -141,46 +142,53 @@ def _match_shards(archive: Archive, lexicon: Lexicon, part: Path, tasks: Iterabl
         pq.ParquetWriter(part / "found.parquet", found_schema(), **_SCRATCH) as found,
     ):
         for shard, uris in tasks:
-            index = _index(archive, shard)
+            measures, hits = _matched(archive, shard, lexicon)
             due = set(uris)
-            wanted = [uri in due for uri in index.uris]
+            wanted = pa.array([uri in due for uri in measures["uri"].to_pylist()], pa.bool_())
             # Almost always every call of a shard counts: then nothing is copied.
-            measured.write_table(index.measures if all(wanted) else index.measures.filter(pa.array(wanted)))
-            keys: list[str] = index.measures["key"].to_pylist()
-            rows = [_row(keys[call], hit, text) for call, hit, text in _found(archive, shard, index, lexicon, wanted)]
-            found.write_table(pa.Table.from_pylist(rows, schema=found_schema()))
+            if wanted.false_count:
+                hits = hits.filter(wanted.take(hits["call"].combine_chunks()))
+                measures = measures.filter(wanted)
+            measured.write_table(measures.drop_columns(["uri"]))
+            found.write_table(hits.drop_columns(["call"]))
 
 
-def _index(archive: Archive, shard: str) -> Index:
-    """What is kept of a shard, made and kept where it is not."""
+def _matched(archive: Archive, shard: str, lexicon: Lexicon) -> tuple[pa.Table, pa.Table]:
+    """Measures and hits of all calls of a shard, as :func:`callscan.rescan.index.load_hits` has them, or made now."""
     digest = archive.digest(shard)
+    kept = load_hits(archive, shard, digest, lexicon.digest) if digest else None
+    if kept is not None:
+        return kept
     index = load(archive, shard, digest) if digest else None
     if index is None:
         index = index_of(archive, shard)
         if digest:
             save(archive, shard, digest, index)
-    return index
+    keys: list[str] = index.measures["key"].to_pylist()
+    rows = [_row(call, keys[call], hit, text) for call, hit, text in _found(archive, shard, index, lexicon)]
+    hits = pa.Table.from_pylist(rows, schema=found_schema().append(pa.field("call", pa.int32(), nullable=False)))
+    if digest:
+        save_hits(archive, shard, digest, lexicon.digest, hits)
+    return index.measures, hits
 
 
-def _found(
-    archive: Archive, shard: str, index: Index, lexicon: Lexicon, wanted: list[bool]
-) -> Iterator[tuple[int, Hit, str]]:
+def _found(archive: Archive, shard: str, index: Index, lexicon: Lexicon) -> Iterator[tuple[int, Hit, str]]:
     """The hits of a shard: the call's number, the hit, and the text of its segment."""
-    whole = [call for call in index.unindexed if wanted[call]]
-    asked = list(wanted)
-    for call in whole:
-        asked[call] = False
-    yield from lexicon.match_spoken(index.spoken, index.languages, asked)
-    records = from_table(archive.table(shard).take(whole)) if whole else iter(())
-    for call, record in zip(whole, records, strict=True):
+    whole = set(index.unindexed)
+    yield from lexicon.match_spoken(
+        index.spoken, index.languages, [call not in whole for call in range(len(index.languages))]
+    )
+    records = from_table(archive.table(shard).take(index.unindexed)) if whole else iter(())
+    for call, record in zip(index.unindexed, records, strict=True):
         if record.transcript is not None:
             for hit in lexicon.match(record.transcript):
                 yield call, hit, record.transcript.segments[hit.segment].text
 
 
-def _row(key: str, hit: Hit, text: str) -> dict[str, Any]:
-    """A hit as :func:`callscan.report.tables.found_schema` has it."""
+def _row(call: int, key: str, hit: Hit, text: str) -> dict[str, Any]:
+    """A hit as :func:`callscan.report.tables.found_schema` has it, and the number of its call."""
     return {
+        "call": call,
         "key": key,
         "issue": hit.issue,
         "pattern": hit.pattern,

@@ -44,7 +44,8 @@ def index_of(archive: Archive, shard: str) -> Index:
         file = pq.ParquetFile(pa.BufferReader(archive.store.read(name)), page_checksum_verification=True)
         columns = _Columns(file.read(columns=list(_COLUMNS), use_threads=False))
     spoken, unindexed = spoken_of(columns.segments())
-    return Index(columns.uris, columns.languages, spoken, unindexed, columns.measures())
+    measures = columns.measures().append_column("uri", pa.array(columns.uris, pa.string()))
+    return Index(columns.languages, spoken, unindexed, measures)
 
 
 @contextmanager
