@@ -45,7 +45,7 @@ pipeline:
   params:
     clustering: VBxClustering
     segmentation: $model/segmentation
-    segmentation_step: 0.25
+    segmentation_step: 0.1
     segmentation_batch_size: 16
     embedding: $model/embedding
     embedding_batch_size: 16
@@ -60,7 +60,7 @@ params:
   segmentation:
     min_duration_off: 0.0
 """
-"""As community-1, but for a longer step, smaller batches, and a finer first clustering: short windows scatter more."""
+"""As community-1, but for smaller batches and a finer first clustering: short windows scatter more."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,7 @@ class Stage:
 SEGMENTATION = (
     Stage("segmentation", 2500, 16, 10.0, 3e-3),
     Stage("segmentation-short", 600, 32, models.SECONDS, 1.5e-3),
+    Stage("segmentation-more", 900, 32, models.SECONDS, 1.5e-3),
 )
 """Long windows first, then those of the pipeline: in 10 s a network of this size takes two voices for one too often."""
 EMBEDDING = Stage("embedding", 350, 32, 5.0, 2e-3, among=14)

@@ -2,7 +2,7 @@
 
 Makes the corpus with espeak-ng, trains in stages and exports to ``callscan/demo/model``; then
 ``scripts/evaluate_demo_model.py --card`` measures it. Interrupted, the same command goes on from its last checkpoint.
-A GPU is used where there is one; without, it takes about seven hours on one core.
+A GPU is used where there is one; without, it takes about twelve hours on one core.
 Needs Debian's espeak-ng and sox, and from PyPI ``torch openai-whisper tokenizers soxr`` beside callscan itself.
 """
 
@@ -71,6 +71,30 @@ STAGES = (
         silent=0.06,
         ctc=0.3,
         overlap=0.25,
+    ),
+    Stage(
+        "deep",
+        2900,
+        lengths=(5, 10, 5, 10, 3, 10, 5, 30),
+        audio=120,
+        single=False,
+        rate=1.6e-3,
+        silent=0.06,
+        ctc=0.3,
+        overlap=0.1,
+        beside=0.35,
+    ),
+    Stage(
+        "last",
+        3000,
+        lengths=(5, 10, 5, 10, 3, 10, 5, 30),
+        audio=120,
+        single=False,
+        rate=1.2e-3,
+        silent=0.06,
+        ctc=0.3,
+        overlap=0.15,
+        beside=0.25,
     ),
 )
 WARMUP = 100

@@ -32,7 +32,8 @@ class Stage:
     The rate falls over the ``steps``. Window ``lengths`` (seconds) take turns, step by step; a batch holds ``audio``
     seconds. ``single`` windows hold one utterance each. ``silent`` is the share of windows without speech, ``ctc`` the
     weight of the CTC loss beside the decoder's (attention alone does not learn to align), ``overlap`` the share of
-    utterances that begin before the last one has ended, as both sides of a call do in one channel.
+    utterances that begin before the last one has ended, as both sides of a call do in one channel, ``beside`` the share
+    of those into which somebody else speaks who is not to be heard, as where a voice was cut out of such a channel.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Stage:
     silent: float
     ctc: float
     overlap: float = 0.0
+    beside: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,18 @@ def _background(corpus: Corpus, row: int, at: int, size: int, rng: random.Random
     return [Piece(row, at, start + skip, min(size, length - skip), 1.0, 10 ** rng.uniform(-1.8, -0.3))]
 
 
+def _beside(corpus: Corpus, own: Piece, rng: random.Random) -> Piece:
+    """A part of another utterance while ``own`` sounds: as it begins, as it ends, or within."""
+    start, length = corpus.place(rng.randrange(corpus.utterances))
+    size = min(int(rng.uniform(0.2, 1.2) * RATE), int(0.6 * own.length), length - 2)
+    free, out = own.length - size, int(rng.uniform(0, 0.12) * RATE)  # who cuts voices out errs by as much
+    where = rng.random()
+    at = max(0, own.at - out) if where < 0.4 else own.at + (free if where < 0.8 else rng.randrange(free))
+    # What begins before is heard to its end, what begins within from its beginning.
+    skip = length - 2 - size if where < 0.4 else 0
+    return Piece(own.row, at, start + skip, size, 1.0, own.gain * rng.uniform(0.4, 1.4))
+
+
 def _window(
     corpus: Corpus, stage: Stage, row: int, n: int, rng: random.Random
 ) -> tuple[list[Piece], list[Said], float]:
@@ -159,6 +173,8 @@ def _window(
             continue
         gain = level * rng.uniform(0.7, 1.2) if rng.random() < 0.8 else rng.uniform(0.1, 1.0)
         pieces.append(Piece(row, at, start + clipped, size, speed, gain))
+        if stage.beside and rng.random() < stage.beside:
+            pieces.append(_beside(corpus, pieces[-1], rng))
         one = Said(at / RATE, (at + size) / RATE, corpus.texts[index])
         at = max(at + size, int(said[-1].end * RATE)) if early else at + size
         if early:  # the times of a transcript never go back: the two meet in the middle

@@ -15,7 +15,7 @@ import torch.nn.functional as F  # noqa: N812 - its name everywhere
 import whisper
 from torch import Tensor, nn
 
-WIDTH, HEADS, ENCODER_LAYERS, DECODER_LAYERS = 128, 2, 8, 2
+WIDTH, HEADS, ENCODER_LAYERS, DECODER_LAYERS = 128, 2, 12, 2
 POSITIONS = 1500
 TEXT_POSITIONS = 448
 
