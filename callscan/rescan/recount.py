@@ -212,5 +212,8 @@ def _due(ledger: pa.Table) -> dict[str, list[str]]:
 
     rows = ledger.select(["shard", "source", "key"])
     held = rows.filter(pc.and_(pc.not_equal(rows["shard"], ""), pc.not_equal(rows["key"], "")))
-    by_shard = held.group_by("shard").aggregate([("source", "list")])
-    return dict(zip(by_shard["shard"].to_pylist(), by_shard["source_list"].to_pylist(), strict=True))
+    due: dict[str, list[str]] = {}
+    for batch in held.to_batches():
+        for shard, source in zip(batch.column(0).to_pylist(), batch.column(1).to_pylist(), strict=True):
+            due.setdefault(shard, []).append(source)
+    return due
