@@ -26,6 +26,9 @@ from demo.batches import Batch, Batches, Stage, Tokens
 from demo.line import heard
 from demo.network import DECODER_LAYERS, HEADS, Whisperling
 
+AGAIN = Stage(
+    "again", 4600, lengths=(5, 10, 5, 10, 3, 10, 5, 30), audio=120, single=False, rate=1.6e-3, silent=0.06, ctc=0.3
+)
 STAGES = (
     Stage("sounds", 1400, lengths=(3.6,), audio=80, single=True, rate=3e-3, silent=0.0, ctc=1.0),
     Stage("pairs", 3000, lengths=(8,), audio=112, single=False, rate=3e-3, silent=0.05, ctc=0.5),
@@ -41,61 +44,11 @@ STAGES = (
         silent=0.08,
         ctc=0.3,
     ),
-    Stage(
-        "again",
-        4600,
-        lengths=(5, 10, 5, 10, 3, 10, 5, 30),
-        audio=120,
-        single=False,
-        rate=1.6e-3,
-        silent=0.06,
-        ctc=0.3,
-    ),
-    Stage(
-        "fine",
-        1600,
-        lengths=(5, 10, 5, 10, 3, 10, 5, 30),
-        audio=120,
-        single=False,
-        rate=1e-3,
-        silent=0.06,
-        ctc=0.3,
-    ),
-    Stage(
-        "mixed",
-        4200,
-        lengths=(5, 10, 5, 10, 3, 10, 5, 30),
-        audio=120,
-        single=False,
-        rate=1.6e-3,
-        silent=0.06,
-        ctc=0.3,
-        overlap=0.25,
-    ),
-    Stage(
-        "deep",
-        2900,
-        lengths=(5, 10, 5, 10, 3, 10, 5, 30),
-        audio=120,
-        single=False,
-        rate=1.6e-3,
-        silent=0.06,
-        ctc=0.3,
-        overlap=0.1,
-        beside=0.35,
-    ),
-    Stage(
-        "last",
-        3000,
-        lengths=(5, 10, 5, 10, 3, 10, 5, 30),
-        audio=120,
-        single=False,
-        rate=1.2e-3,
-        silent=0.06,
-        ctc=0.3,
-        overlap=0.15,
-        beside=0.25,
-    ),
+    AGAIN,
+    replace(AGAIN, name="fine", steps=1600, rate=1e-3),
+    replace(AGAIN, name="mixed", steps=4200, overlap=0.25),
+    replace(AGAIN, name="deep", steps=2900, overlap=0.1, beside=0.35),
+    replace(AGAIN, name="last", steps=3000, rate=1.2e-3, overlap=0.15, beside=0.25),
 )
 WARMUP = 100
 UTTERANCES, TEST_UTTERANCES = 46_000, 2_000
