@@ -298,8 +298,8 @@ def _symbols_of(spoken: Spoken, vocabulary: Vocabulary) -> Symbols:
     )
 
 
-STRETCH = 1 << 16
-"""Words that are matched together: as many as a core's cache holds well."""
+STRETCH = 1 << 18
+"""Words that are matched together: many more than that, and a core's cache does not hold them."""
 
 
 def stretches(spoken: Spoken, codes: Sequence[str | None]) -> Iterator[tuple[str, int, int]]:

@@ -32,23 +32,24 @@ _NO_FLAGS: frozenset[str] = frozenset()
 
 
 class _Expression:
-    """A pattern's expressions, which are made when some text first calls for them: ``search`` looks for the first match
-    in a stretch of text; ``unless`` for what must not be within so many words around one."""
+    """A pattern's expressions, which are compiled when some text first calls for them: ``search`` looks for the first
+    match in a stretch of text; ``unless`` for what must not be within so many words around one."""
 
-    __slots__ = ("_pattern", "_program", "search", "unless")
+    __slots__ = ("_others", "_written", "gaps", "search", "unless")
 
     def __init__(self, pattern: Pattern, program: Program) -> None:
-        self._pattern, self._program = pattern, program
+        self.gaps = has_gap(pattern.node)
+        # Where a match cannot begin is told by one look at what it can begin with.
+        first, whole = edge(pattern.node, program, last=False), program.expression(pattern.node)
+        ahead = charset(first) if first else ""
+        self._written = whole if whole.startswith(ahead) else f"(?={ahead}){whole}"
+        self._others = [(program.expression(other), reach) for other, reach in pattern.unless]
         self.search: Any = self._first_search
         self.unless: list[tuple[Any, int]] = []
 
     def _first_search(self, text: str, low: int, high: int) -> Any:
-        expression, node = self._program.expression, self._pattern.node
-        self.unless = [(compiled(expression(other)).search, reach) for other, reach in self._pattern.unless]
-        # Where a match cannot begin is told by one look at what it can begin with.
-        first, whole = edge(node, self._program, last=False), expression(node)
-        ahead = charset(first) if first else ""
-        self.search = compiled(whole if whole.startswith(ahead) else f"(?={ahead}){whole}").search
+        self.unless = [(compiled(other).search, reach) for other, reach in self._others]
+        self.search = compiled(self._written).search
         return self.search(text, low, high)
 
     def ruled_out(self, text: str, start: int, end: int) -> bool:
@@ -59,16 +60,15 @@ class _Expression:
 class _Compiled(_Expression):
     """A rule and its expressions."""
 
-    __slots__ = ("_stop", "_strict", "bounded", "gaps", "marked", "near_seconds", "rule")
+    __slots__ = ("_program", "_stop", "_strict", "bounded", "marked", "near_seconds", "rule")
 
     def __init__(self, rule: Rule, program: Program, stop: frozenset[str]) -> None:
         super().__init__(rule.pattern, program)
         node = rule.pattern.node
         self.rule = rule
-        self.gaps = has_gap(node)
         self.near_seconds = node.seconds if isinstance(node, Near) else None
         self.bounded = self.near_seconds is not None or rule.first is not None or rule.last is not None
-        self._stop = stop if self.gaps else frozenset()
+        self._program, self._stop = program, stop if self.gaps else frozenset()
         self.marked = bool(rule.flag or self._stop) or self.near_seconds is not None
         self._strict: Any = None
 
@@ -216,6 +216,10 @@ class Matcher:
             [(number, *hit.span()) for number, hit in _matches(stream, self._exceptions, near.take(places), *others)],
             dtype=np.intp,
         ).reshape(-1, 3)
+        # As with the matches themselves: words left open are of one sentence.
+        gapped = np.flatnonzero([self._exceptions[number].gaps for number in exceptions[:, 0].tolist()])
+        over = stream.stopped(exceptions[gapped, 1], exceptions[gapped, 2])
+        exceptions = np.delete(exceptions, gapped[over], axis=0)
         # Issue after issue on one line, each as long as the text and one word: what is of another is never reached.
         line = self._excepting.take(exceptions[:, 0]) * (size + 1)
         order = np.argsort(line + exceptions[:, 1])

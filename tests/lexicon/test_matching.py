@@ -139,6 +139,12 @@ def test_what_overlaps_an_exception_is_no_hit(write_issue, said: str, found: lis
     assert [hit.quote for hit in own.match_text(said)] == found
 
 
+def test_an_exception_s_gap_ends_with_the_sentence(write_issue) -> None:
+    own = Lexicon.load([write_issue("panne", "marche plus", extra="""exceptions = ["site ..4 marche plus"]\n""")])
+    assert not own.match_text("sur votre site la connexion ne marche plus")
+    assert len(own.match_text("sur votre site. La connexion ne marche plus")) == 1
+
+
 def test_what_another_says_is_no_part_of_an_exception(write_issue) -> None:
     own = Lexicon.load([write_issue("facture", extra="""exceptions = ["facture d'eau"]\n""")])
     turns = (Segment(0.0, 1.0, "ma facture", 0, "customer"), Segment(1.0, 2.0, "d'eau", 1, "agent"))
