@@ -138,7 +138,7 @@ def run_bare(run: Run) -> Work:
 
     from callscan.audio import Decoder
     from callscan.speech.api import CallAudio
-    from callscan.speech.pipeline import Call, Item
+    from callscan.speech.call import Call, Item
 
     engine = callscan_engine(run)
     vars(engine.model)["_align"] = lambda encoded, tokenizers, parts, seconds: [[] for _ in parts]

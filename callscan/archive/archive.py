@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import re
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 _DAMAGED = "callscan verify ARCHIVE names every damaged file"
 _KIND = "callscan archive"
 _COST = "callscan.cost"
+_LEDGER_MEMORY = "1GB"
+"""What a ledger is made in; it is spilled to disk beyond."""
 _SHARD = re.compile(r"(\d{6}-\d{6}(?:-[01]+)?)\.parquet")
 _RUN = re.compile(r"(\d{6})\.parquet")
 
@@ -210,10 +213,19 @@ class Archive:
         self.commit(shard, records, fingerprint=fingerprint)
 
     def ledger(self) -> pa.Table:
-        """What became of every recording that was ever discovered: :func:`callscan.archive.ledger.ledger`."""
-        from callscan.archive.ledger import ledger
+        """What became of every recording that was ever discovered, by URI: a row each with the columns of
+        :func:`callscan.archive.ledger.create_ledger`."""
+        with tempfile.TemporaryDirectory(prefix="callscan-") as scratch, self.connect() as connection:
+            folder = scratch.replace("'", "''")
+            connection.execute(f"SET memory_limit = '{_LEDGER_MEMORY}'; SET temp_directory = '{folder}'")
+            self.create_ledger(connection)
+            return connection.sql("SELECT * FROM ledger ORDER BY uri").to_arrow_table()
 
-        return ledger(self)
+    def create_ledger(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Make the ledger as table ``ledger`` of a connection that :meth:`connect` gave."""
+        from callscan.archive.ledger import create_ledger
+
+        create_ledger(connection, self.url, self.inventories(), self.shards())
 
     def coverage(self) -> dict[str, int]:
         """``discovered`` and the six statuses it is the sum of, over the whole archive."""

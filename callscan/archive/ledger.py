@@ -11,7 +11,7 @@ so that ``discovered`` is counted on one side and the statuses on the other:
 
 from __future__ import annotations
 
-import tempfile
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from callscan.archive.inventory import INVENTORY
@@ -22,8 +22,6 @@ from callscan.records import STATUSES
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
-
-    from callscan.archive.archive import Archive
 
 _LEDGER = """
 WITH found AS (
@@ -92,34 +90,24 @@ SELECT
 FROM own JOIN inventory AS planned USING (place) LEFT JOIN first USING (key) LEFT JOIN best USING (key)
 """
 
-_MEMORY = "1GB"
-"""What a ledger is made in; it is spilled to disk beyond."""
-
 _COLUMNS = "uri, key, status, reason, detail, shard, audio.channels AS channels"
 
 
-def ledger(archive: Archive) -> pa.Table:
-    """One row for every recording ever discovered, by URI.
+def create_ledger(
+    connection: duckdb.DuckDBPyConnection, url: str, inventories: Sequence[str], shards: Sequence[str]
+) -> None:
+    """Make the ledger of an archive's files as table ``ledger``, by a connection that reads them.
 
     Columns: ``uri, call_id, key, status, reason, detail, size, modified, run, metadata``, and where the content is:
     ``shard`` (id, empty where there is none) and ``source`` (the row's URI in that shard). As it was planned:
     ``due`` (id of its shard), ``refused`` (reason if it was refused when discovered) and ``fingerprint``. ``channels``
     is how many were heard, null where nothing was.
     """
-    with tempfile.TemporaryDirectory(prefix="callscan-") as scratch, archive.connect() as connection:
-        folder = scratch.replace("'", "''")
-        connection.execute(f"SET memory_limit = '{_MEMORY}'; SET temp_directory = '{folder}'")
-        create_ledger(connection, archive)
-        return connection.sql("SELECT * FROM ledger ORDER BY uri").to_arrow_table()
-
-
-def create_ledger(connection: duckdb.DuckDBPyConnection, archive: Archive) -> None:
-    """Make the ledger as table ``ledger`` of a connection that :meth:`Archive.connect` gave."""
     import duckdb
 
     for name, columns, paths, schema in (
-        ("inventory", "*, row_number() OVER () AS place", archive.inventories(), INVENTORY),
-        ("recorded", _COLUMNS, archive.shards(), SCHEMA),
+        ("inventory", "*, row_number() OVER () AS place", inventories, INVENTORY),
+        ("recorded", _COLUMNS, shards, SCHEMA),
     ):
         source = "read_parquet($paths, hive_partitioning = false)"
         if not paths:
@@ -132,7 +120,7 @@ def create_ledger(connection: duckdb.DuckDBPyConnection, archive: Archive) -> No
             )
         except (duckdb.Error, OSError) as error:
             raise ArchiveError(
-                f"{archive.url}: a file of the archive is damaged: {error}",
+                f"{url}: a file of the archive is damaged: {error}",
                 "callscan verify ARCHIVE names every damaged file",
             ) from error
     connection.execute(f"CREATE TEMP TABLE ledger AS {_LEDGER}")

@@ -23,7 +23,6 @@ import pyarrow.compute as pc
 
 from callscan.archive import Archive
 from callscan.archive.inventory import INVENTORY, Task, planned
-from callscan.archive.ledger import create_ledger
 from callscan.audio import Reject
 from callscan.audio.files import local_path
 from callscan.config import Shards
@@ -172,7 +171,7 @@ def make_plan(
             connection.register("batch", pa.Table.from_batches([batch]))
             connection.execute("INSERT INTO found_twice SELECT * FROM batch")
         connection.register("given", metadata if metadata is not None else _NO_METADATA)
-        create_ledger(connection, archive)
+        archive.create_ledger(connection)
         connection.execute(_COMPARE, options)
         run = max(archive.runs(), default=0) + 1
         packing = _Packing(run, fingerprint, shards)

@@ -10,19 +10,16 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
-from callscan.records import Segment, Span
-from callscan.speech import compose, gates
+from callscan.records import Span
 from callscan.speech.api import CallAudio, CallSpeech
-from callscan.speech.whisper import Features, Heard
+from callscan.speech.call import Call, Item
+from callscan.speech.stages import Stages
+from callscan.speech.whisper import Heard
 from callscan.speech.windows import Window
-
-if TYPE_CHECKING:
-    from callscan.speech.engine import WhisperEngine
 
 _OPEN = 64
 """Calls in hand at most: results come in order, so that a call keeps all behind it waiting."""
@@ -30,70 +27,13 @@ _AHEAD = 3
 """Batches whose features may be ready beside those that are being heard."""
 
 
-@dataclass(slots=True, eq=False)
-class Call:
-    """A call in hand. ``items`` are the windows that are being heard, ``waiting`` how many of them still are.
-
-    ``omitted`` is set once all its windows were heard: speech without a word, which is heard again, alone.
-    """
-
-    audio: CallAudio
-    language: str
-    probability: float = 1.0
-    spans: list[list[Span]] = field(default_factory=list)
-    items: list[Item] = field(default_factory=list)
-    waiting: int = 0
-    segments: list[Segment] = field(default_factory=list)
-    omitted: list[tuple[int, Span]] | None = None
-    done: CallSpeech | None = None
-
-
-@dataclass(slots=True, eq=False)
-class Item:
-    """A window of a call: its features while they are needed, and the best that was heard of it so far."""
-
-    call: Call
-    window: Window
-    mel: Features | None = None
-    step: int = 0
-    heard: tuple[Heard, int] | None = None
-
-    def take(self, heard: Heard, steps: int) -> bool:
-        """Take what was heard at this step, of so many; whether that will do. If not, the next step is due."""
-        if self.heard is None or heard.avg_logprob > self.heard[0].avg_logprob or _loops(self.heard[0]):
-            self.heard = heard, self.step
-        self.step += 1
-        done = compose.silent(heard) or not gates.failed(heard.text, heard.avg_logprob) or self.step == steps
-        if done:
-            self.mel = None
-        return done
-
-    @property
-    def silent(self) -> bool:
-        """Whether nobody was heard."""
-        return self.heard is not None and compose.silent(self.heard[0])
-
-    def unfinished(self) -> list[tuple[Span, Span]]:
-        """Speech that the recogniser stopped before: its span and the stretch without text, in call time."""
-        if self.heard is None or self.silent:
-            return []
-        return compose.unfinished(self.window, self.heard[0], self.call.spans[self.window.channel])
-
-    def segments(self) -> list[Segment]:
-        """What was heard, in call time."""
-        if self.heard is None:
-            return []
-        spans = self.call.spans[self.window.channel]
-        return compose.segments_of(self.window, *self.heard, spans, self.call.language)
-
-
 class Pipeline:
-    """Runs calls through an engine. Use it as a context manager: that ends its threads."""
+    """Runs calls through the stages of an engine. Use it as a context manager: that ends its threads."""
 
-    def __init__(self, engine: WhisperEngine) -> None:
-        self._engine = engine
-        self._hearers = engine.model.workers
-        self._preparers = engine.model.preparing
+    def __init__(self, stages: Stages) -> None:
+        self._stages = stages
+        self._hearers = stages.model.workers
+        self._preparers = stages.model.preparing
         self._models = ThreadPoolExecutor(self._hearers, "callscan-hear")
         self._threads = ThreadPoolExecutor(self._preparers, "callscan-prepare")
         self._open: deque[Call] = deque()
@@ -138,7 +78,7 @@ class Pipeline:
         return (
             len(self._open) < _OPEN
             and self._searching <= self._preparers
-            and len(self._unprepared) < _AHEAD * self._engine.batch
+            and len(self._unprepared) < _AHEAD * self._stages.batch
         )
 
     def _search(self, audio: CallAudio) -> None:
@@ -155,7 +95,7 @@ class Pipeline:
 
         for channel in range(audio.channels):
             self._searching += 1
-            self._preparing[self._threads.submit(self._engine.search, audio, channel)] = partial(found, channel)
+            self._preparing[self._threads.submit(self._stages.search, audio, channel)] = partial(found, channel)
 
     def _release(self, call: Call, items: list[Item]) -> None:
         """Let windows of a call be heard, of a call without a language the first one alone."""
@@ -167,9 +107,9 @@ class Pipeline:
     def _prepare(self) -> None:
         """Have features made, as many as are soon needed."""
         waiting = sum(map(len, self._buckets.values()))
-        most = (_AHEAD + self._hearers) * self._engine.batch
+        most = (_AHEAD + self._hearers) * self._stages.batch
         while self._unprepared and waiting + len(self._preparing) < most:
-            future = self._threads.submit(self._engine.features, self._unprepared.popleft())
+            future = self._threads.submit(self._stages.features, self._unprepared.popleft())
             self._preparing[future] = self._put
 
     def _put(self, item: Item) -> None:
@@ -185,9 +125,9 @@ class Pipeline:
         """Keep the model busy: with one batch more than it works on, so that it need not wait for this thread."""
         while self._buckets and len(self._running) <= self._hearers:
             # Later steps first: their calls have waited longest.
-            full = [key for key, items in self._buckets.items() if len(items) >= self._engine.batch]
+            full = [key for key, items in self._buckets.items() if len(items) >= self._stages.batch]
             idle = self._hearers - len(self._running)
-            size = self._engine.batch
+            size = self._stages.batch
             if not self._preparing and idle > 0:
                 # Nothing comes to fill a batch but from what is heard now: those who are idle share what there is.
                 size = min(size, -(-sum(map(len, self._buckets.values())) // idle))
@@ -200,7 +140,7 @@ class Pipeline:
             if rest:
                 self._buckets[key] = rest
             work, then = (
-                (self._engine.languages, self._told_language) if key[0] < 0 else (self._engine.hear, self._heard)
+                (self._stages.languages, self._told_language) if key[0] < 0 else (self._stages.hear, self._heard)
             )
             self._running[self._models.submit(work, group)] = partial(then, group)
 
@@ -212,7 +152,7 @@ class Pipeline:
 
     def _heard(self, group: Sequence[Item], answer: list[Heard]) -> None:
         for item, heard in zip(group, answer, strict=True):
-            if not item.take(heard, len(self._engine.efforts)):
+            if not item.take(heard, len(self._stages.efforts)):
                 self._put(item)
                 continue
             item.call.waiting -= 1
@@ -220,12 +160,8 @@ class Pipeline:
                 self._all_heard(item.call)
 
     def _all_heard(self, call: Call) -> None:
-        if call.omitted is None and (again := self._engine.again(call)):
+        if call.omitted is None and (again := self._stages.again(call)):
             self._release(call, again)
         else:
-            call.done = self._engine.finished(call)
+            call.done = self._stages.finished(call)
             call.items = []
-
-
-def _loops(heard: Heard) -> bool:
-    return gates.compression_ratio(heard.text) > gates.MAX_COMPRESSION

@@ -11,9 +11,9 @@ import pytest
 
 from callscan.records import Span
 from callscan.speech.api import SAMPLE_RATE, CallAudio, CallSpeech
+from callscan.speech.call import Item
 from callscan.speech.engine import WhisperEngine
 from callscan.speech.meter import Meter
-from callscan.speech.pipeline import Item
 from callscan.speech.tokens import TimedTokens, TimedWord
 from callscan.speech.vad import PADDING
 from callscan.speech.whisper import Effort, Features, Heard, efforts
