@@ -54,8 +54,8 @@ pipeline:
 
 params:
   clustering:
-    threshold: 0.5
-    Fa: 0.07
+    threshold: 0.4
+    Fa: 0.3
     Fb: 0.8
   segmentation:
     min_duration_off: 0.0
@@ -84,7 +84,11 @@ SEGMENTATION = (
     Stage("segmentation-more", 900, 32, models.SECONDS, 1.5e-3),
 )
 """Long windows first, then those of the pipeline: in 10 s a network of this size takes two voices for one too often."""
-EMBEDDING = Stage("embedding", 350, 32, 5.0, 2e-3, among=14)
+EMBEDDING = (
+    Stage("embedding", 350, 32, 5.0, 2e-3, among=14),
+    Stage("embedding-more", 1200, 32, 5.0, 2e-3, among=14),
+    Stage("embedding-last", 1000, 32, 5.0, 2e-3, among=20),
+)
 
 Batch = tuple[NDArray[np.float32], list[windows.Window]]
 _speakers: windows.Speakers | None = None
@@ -209,7 +213,8 @@ def main() -> None:
         for stage in SEGMENTATION:
             train(stage, [segmentation], segmentation_loss, pool, options.seed, options.work / f"{stage.name}.pt")
         embedding.train()
-        train(EMBEDDING, [embedding], embedding_loss, pool, options.seed, options.work / "embedding.pt")
+        for stage in EMBEDDING:
+            train(stage, [embedding], embedding_loss, pool, options.seed, options.work / f"{stage.name}.pt")
         embedding.eval()
         vectors, who = [], []
         unseen = Stage("plda", PLDA_STEPS, 40, 6.0, 0.0)
