@@ -76,20 +76,20 @@ class Pairs:
         width = right.count
         both = left.lookup() * width, right.lookup()
         self._head, self._other = both[rarer], both[1 - rarer]
-        # Each pair's list of ways, by number in ``lists``, 0 for none; and at which distances it is met at all: a bit
-        # each, and small enough for a core's cache.
-        self._table = np.zeros(left.count * width, dtype=np.int32)
-        self._met = np.zeros(left.count * width, dtype=np.uint8)
+        # Of all pairs of kinds one in a hundred is any way's. For those: the ways, and at which distances they are met.
         own: dict[int, list[int]] = {}
+        met: dict[int, int] = {}
         for number, anchor, symbols, bits in held:
             heads = {left.of[one] for one in anchor}
             tails = {right.of[one] for one in symbols}
-            pairs = [head * width + tail for head in heads for tail in tails]
-            self._met[pairs] |= np.uint8(bits)
-            for pair in pairs:
+            for pair in (head * width + tail for head in heads for tail in tails):
                 own.setdefault(pair, []).append(number)
-        self._table[list(own)] = np.arange(len(lists), len(lists) + len(own))
-        lists += own.values()
+                met[pair] = met.get(pair, 0) | bits
+        pairs = sorted(own)
+        self._pairs = _Members(np.array(pairs, dtype=np.intp), left.count * width)
+        self._met = np.array([met[pair] for pair in pairs], dtype=np.uint8)
+        self._first = len(lists)
+        lists += [own[pair] for pair in pairs]
         self._distances = np.array(distances)
         self._bits = np.left_shift(1, self._distances).astype(np.uint8)
         # From the one looked for first to the other, and to the first.
@@ -106,9 +106,31 @@ class Pairs:
         heads = at.take(np.concatenate(seen_at)) + REACH
         pairs = self._other.take(rows.take(heads + self._away.take(nth)))
         pairs += self._head.take(rows.take(heads))
-        met = np.flatnonzero((self._met.take(pairs) & self._bits.take(nth)) != 0)
-        nth = nth.take(met)
-        return heads.take(met) + self._back.take(nth), self._table.take(pairs.take(met)), self._distances.take(nth)
+        places, numbers = self._pairs.find(pairs)
+        met = np.flatnonzero((self._met.take(numbers) & self._bits.take(nth.take(places))) != 0)
+        places = places.take(met)
+        nth = nth.take(places)
+        begins = heads.take(places) + self._back.take(nth)
+        return begins, self._first + numbers.take(met), self._distances.take(nth)
+
+
+class _Members:
+    """Some of the numbers below ``size``, and the place of each among them: a bit a number, as a table would not fit
+    into a core's cache. ``numbers`` are in order."""
+
+    def __init__(self, numbers: Any, size: int) -> None:
+        self._words = np.zeros((size >> 6) + 1, dtype=np.uint64)
+        np.bitwise_or.at(self._words, numbers >> 6, np.left_shift(np.uint64(1), (numbers & 63).astype(np.uint64)))
+        counts = np.bitwise_count(self._words).astype(np.intp)
+        self._before = np.cumsum(counts) - counts
+
+    def find(self, asked: Any) -> tuple[Any, Any]:
+        """Which of some numbers are among them, by place in ``asked``, and the place of each of these."""
+        words = self._words.take(asked >> 6)
+        bits = np.left_shift(np.uint64(1), (asked & 63).astype(np.uint64))
+        places = np.flatnonzero((words & bits) != 0)
+        lower = words.take(places) & (bits.take(places) - np.uint64(1))
+        return places, self._before.take(asked.take(places) >> 6) + np.bitwise_count(lower)
 
 
 def rarer_word(way: Entry, program: Program) -> int:

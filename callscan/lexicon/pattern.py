@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 GRAMMAR = r"""
@@ -40,8 +40,17 @@ DEFAULT_NOT = 5
 MAX_GAP = 20
 
 
+class _Tree:
+    """A value that is pickled as its fields alone: what ``dataclass`` does by itself takes three times as long."""
+
+    __slots__: tuple[str, ...] = ()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), tuple(getattr(self, name) for name in self.__slots__)
+
+
 @dataclass(frozen=True, slots=True)
-class Said:
+class Said(_Tree):
     """One word, by how it sounds; ``exact`` asks for this very spelling, ``inflected`` for any of its forms."""
 
     word: str
@@ -50,7 +59,7 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
-class Fused:
+class Fused(_Tree):
     """An elided pair heard and written as one word: "m'a" as "ma", "c'est" as "ses"."""
 
     first: str
@@ -58,42 +67,42 @@ class Fused:
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(_Tree):
     """A word by its shape: ``digits`` ("48") or ``digit_ordinal`` ("3e", "3ème")."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
+class Gap(_Tree):
     """Up to ``most`` words, whatever they are."""
 
     most: int
 
 
 @dataclass(frozen=True, slots=True)
-class Seq:
+class Seq(_Tree):
     """One after the other."""
 
     parts: tuple[Node, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Alt:
+class Alt(_Tree):
     """One of these."""
 
     options: tuple[Node, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Opt:
+class Opt(_Tree):
     """This or nothing."""
 
     part: Node
 
 
 @dataclass(frozen=True, slots=True)
-class Near:
+class Near(_Tree):
     """Both, at most ``words`` words (or ``seconds``) apart; ``ordered`` means the first comes first."""
 
     first: Node
@@ -130,6 +139,8 @@ SILENT = frozenset({"ne", "n"})
 _ELISION = re.compile(r"['’-]")
 
 
+# A lexicon says the same few thousand words a hundred thousand times: each is one value.
+@cache
 def split_word(text: str, dropped: frozenset[str]) -> Node | None:
     """A written word as the tree of the words that are heard; None where nothing of it counts ("n'")."""
     parts = [part for part in _ELISION.split(text) if part]
@@ -139,6 +150,16 @@ def split_word(text: str, dropped: frozenset[str]) -> Node | None:
     if not kept:
         return None
     return kept[0] if len(kept) == 1 else Seq(kept)
+
+
+@cache
+def _exact(word: str) -> Said:
+    return Said(word, exact=True)
+
+
+@cache
+def _inflected(word: str) -> Said:
+    return Said(word, inflected=True)
 
 
 def parse(text: str, classes: Mapping[str, Node], dropped: frozenset[str] = frozenset()) -> Pattern:
@@ -223,8 +244,8 @@ class _Builder:
             "seq": self.seq,
             "item": self.item,
             "word": self.word,
-            "exact": lambda tree: Said(str(tree.children[0])[1:], exact=True),
-            "inflected": lambda tree: Said(str(tree.children[0])[1:-1], inflected=True),
+            "exact": lambda tree: _exact(str(tree.children[0])[1:]),
+            "inflected": lambda tree: _inflected(str(tree.children[0])[1:-1]),
             "named": self.named,
             "gap": self.gap,
         }
