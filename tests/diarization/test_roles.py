@@ -15,7 +15,9 @@ from callscan.diarization.speakers import channels_swapped, named
 from callscan.records import Segment, Turn
 
 TRUTH = json.loads((Path(callscan.demo.__file__).parent / "calls" / "truth.json").read_text("utf-8"))
-LABELLED = sorted((Path(__file__).parents[1] / "lexicon").glob("labelled*.jsonl"))
+LEXICON = Path(__file__).parents[1] / "lexicon"
+# Not those that were written to say it in as many ways as the language has: calls do not sound like that.
+LABELLED = sorted(f for f in LEXICON.glob("labelled*.jsonl") if f.stem != "labelled-constructions")
 TALKS = [name for name, call in TRUTH.items() if call["turns"]]
 
 
@@ -37,12 +39,12 @@ def test_the_agent_by_sentences_that_others_wrote() -> None:
         row = json.loads(line)
         written.get(row["speaker"], []).append(row["text"])
     rng, found = random.Random("roles"), Counter[str]()
-    for call in range(100):  # either side speaks first in half of them
+    for call in range(400):  # either side speaks first in half of them
         sides = ["customer", "agent"] if call % 2 else ["agent", "customer"]
         lines = [(side, rng.choice(written[side])) for _ in range(8) for side in sides]
         speakers = roles(said(*lines), "fr").speakers
         found["right" if all(speakers[side] == side for side in sides) else "/".join(speakers.values())] += 1
-    assert found["right"] >= 85
+    assert found["right"] >= 340
     assert set(found) == {"right", "unknown/unknown"}
 
 
