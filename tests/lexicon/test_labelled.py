@@ -23,7 +23,8 @@ UNSEEN = {
     "unseen-constructions.jsonl": 0.78,
 }
 """Written without sight of the patterns: short turns, plain ones, longer ones with more registers and sectors, and ones
-that each say it in yet another way. No pattern is to be written for them: they say what to expect of other calls."""
+that each say it in yet another way (their false alarms were looked at, so only their recall is unseen). No pattern is
+to be written for them: they say what to expect of other calls."""
 NEUTRAL = {"neutral.jsonl": 0.02, "unseen-neutral.jsonl": 0.05}
 """Turns in which nothing hurts, most in the words of those where something does, and the share that may be counted all
 the same. No pattern is to be narrowed for the unseen ones."""
