@@ -11,7 +11,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from callscan.lexicon.alphabet import Alphabet, Language, WordMemory
+import numpy as np
+
+from callscan.lexicon.alphabet import Alphabet, Language, WordMemory, symbols_of
 from callscan.lexicon.pattern import Pattern
 from callscan.lexicon.program import Program, compiled, features, leaves, needed
 from callscan.lexicon.words import normalised
@@ -33,15 +35,15 @@ class Announcements:
         program = Program(alphabet)
         self._expression = compiled("|".join(program.expression(p.node) for p in patterns))
         sets = [needed(pattern.node, program) for pattern in patterns]
-        known = [symbols for symbols in sets if symbols is not None]
-        self._needed = frozenset().union(*known) if len(known) == len(sets) else None
+        self._needed = frozenset().union(*(of_one[0] for of_one in sets)) if all(sets) else None
         self._memory = WordMemory(alphabet)
 
     def is_announcement(self, text: str) -> bool:
         """Whether a text holds what only a machine says."""
         if self._expression is None:
             return False
-        symbols = b"".join(map(self._memory.__getitem__, normalised(text)[1].split())).decode("utf-16-le")
+        numbers = b"".join(map(self._memory.__getitem__, normalised(text)[1].split()))
+        symbols = symbols_of(np.frombuffer(numbers, "<u2"))
         if self._needed is not None and self._needed.isdisjoint(symbols):
             return False
         return self._expression.search(symbols) is not None

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from callscan.lexicon.colours import ANY, LOWEST, ROWS, Colours, rows_of
+from callscan.lexicon.alphabet import LOWEST
+from callscan.lexicon.colours import ANY, ROWS, Colours, rows_of
 from callscan.lexicon.pairs import FAR, LINES, NEAR, SPEAKERS, Kinds, Pairs, rarer_word
 from callscan.lexicon.pattern import Node
 from callscan.lexicon.program import Program

@@ -8,14 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from callscan.lexicon.alphabet import DROP, MAX_SYMBOLS
+from callscan.lexicon.alphabet import LOWEST, MAX_SYMBOLS, number_of
 from callscan.lexicon.program import Program
 from callscan.lexicon.ways import Symbols
 
 ROWS = MAX_SYMBOLS
 """Rows of a table by symbol; row 0 is no word of a text."""
-LOWEST = ord(DROP)
-"""The symbol of row 0."""
 _COLOURS, _OWN = 63, 24
 """Colours, and how many of them are each one word's alone: the words said most."""
 ANY = 1 << _COLOURS
@@ -24,7 +22,7 @@ ANY = 1 << _COLOURS
 
 def rows_of(symbols: Iterable[str]) -> list[int]:
     """The rows of some symbols."""
-    return [ord(one) - LOWEST for one in symbols]
+    return [number_of(one) - LOWEST for one in symbols]
 
 
 class Colours:
@@ -49,7 +47,7 @@ class Colours:
             bits[one] = _OWN + min(int(so_far / said[-1] * (_COLOURS - _OWN)), _COLOURS - _OWN - 1)
         self.of = np.full(ROWS, ANY, dtype=np.uint64)
         for one, bit in bits.items():
-            self.of[ord(one) - LOWEST] |= np.uint64(1 << bit)
+            self.of[number_of(one) - LOWEST] |= np.uint64(1 << bit)
 
     def asked(self, symbols: Symbols) -> Any:
         """The colours of a set."""

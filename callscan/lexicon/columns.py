@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from callscan.lexicon.alphabet import BREAK, SEGMENT, WordMemory
+from callscan.lexicon.alphabet import BREAK, SEGMENT, WordMemory, number_of, numbers_of
 from callscan.lexicon.candidates import spread
 from callscan.lexicon.stream import ASKED_SOON, SAID_BY, STOPS, AnyStream, Evidence, before, once
 from callscan.lexicon.words import normalised
@@ -108,7 +108,7 @@ class Vocabulary:
             at = begin + len(token)
             symbols = self._memory[token]
             pieces = (symbols[place : place + 2] for place in range(0, len(symbols), 2))
-            found += [(piece, begin, at) for piece in pieces if int.from_bytes(piece, "little") > ord(SEGMENT)]
+            found += [(piece, begin, at) for piece in pieces if int.from_bytes(piece, "little") > number_of(SEGMENT)]
         return found
 
 
@@ -289,7 +289,7 @@ class Symbols:
 
 def _symbols_of(spoken: Spoken, vocabulary: Vocabulary) -> Symbols:
     """Look at each distinct word once."""
-    kept = [b"", BREAK.encode("utf-16-le"), *map(vocabulary.kept, spoken.vocabulary)]
+    kept = [b"", numbers_of(BREAK), *map(vocabulary.kept, spoken.vocabulary)]
     # Rows of two, four, eight symbols are copied as one number each.
     width = 2 << (max(map(len, kept)) // 2 - 1).bit_length() >> 1
     return Symbols(

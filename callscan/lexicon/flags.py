@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from callscan.lexicon.pattern import Node, Pattern
+from callscan.lexicon.alphabet import number_of
+from callscan.lexicon.pattern import Pattern
 from callscan.lexicon.program import Program, compiled, edge, leaves, needed, span
 from callscan.lexicon.rules import Context, IssueRules
 from callscan.lexicon.stream import AnyStream
@@ -17,8 +17,6 @@ from callscan.records import Speaker
 
 CONTEXT_REACH = 14
 """Words before and after a match in which exceptions and flags are looked for."""
-
-_SymbolsOf = Callable[[Node, Program], frozenset[str] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +30,30 @@ class _Context:
 
 
 class _Side:
-    """The words that a flag asks for on one side of a match: some right beside it, others within ``reach`` of it."""
+    """The words that patterns of flags ask for on one side of a match: one right beside it, and its two rarest within
+    reach of it. ``patterns`` are given with their flag's bit."""
 
-    def __init__(self, flag: str, patterns: Sequence[Pattern], program: Program, *, before: bool) -> None:
-        self.flag = flag
-        self._reach = min(CONTEXT_REACH, max(span(pattern.node)[1] for pattern in patterns))
-        self._beside = _table(any_of(partial(edge, last=before), patterns, program))
-        self._within = _table(any_of(needed, patterns, program))
+    def __init__(self, patterns: Sequence[tuple[int, Pattern]], program: Program, *, before: bool) -> None:
+        # By symbol, what patterns ask for it: a bit each. Where there are more, some share one, which asks for less.
+        self._beside, self._rarest, self._next = (np.zeros(1 << 16, dtype=np.uint64) for _ in range(3))
+        self._reach = np.zeros(CONTEXT_REACH, dtype=np.uint64)
+        self._asking: dict[int, Any] = {}
+        for number, (flag, pattern) in enumerate(patterns):
+            bit = np.uint64(1 << number % 64)
+            self._asking[flag] = self._asking.get(flag, np.uint64(0)) | bit
+            self._reach[: span(pattern.node)[1]] |= bit
+            sets = [edge(pattern.node, program, last=before), *needed(pattern.node, program)[:2], None, None]
+            for table, symbols in zip((self._beside, self._rarest, self._next), sets, strict=False):
+                table[... if symbols is None else [number_of(one) for one in symbols]] |= bit
 
     def met(self, words: Any) -> Any:
-        """Whether they are there, for each row of words from beside a match outwards."""
-        found = self._beside.take(words[:, 0])
-        asked = np.flatnonzero(found)
-        found[asked] = self._within.take(words[asked, : self._reach]).any(axis=1)
+        """The flags' bits that are possible, for each row of words from beside a match outwards."""
+        bits = self._beside.take(words[:, 0])
+        for table in (self._rarest, self._next):
+            bits &= np.bitwise_or.reduce(table.take(words) & self._reach, axis=1)
+        found = np.zeros(len(words), dtype=np.uint8)
+        for flag, asking in self._asking.items():
+            found[(bits & asking) != 0] |= flag
         return found
 
 
@@ -66,11 +75,11 @@ class Flags:
         ]
         self.negations = frozenset().union(*[_inside(c, program) for c in contexts if c.flag == "negated"])
         """The symbols that negate a match which steps over them."""
-        self._numbers = {flag: number for number, flag in enumerate(sorted({c.flag for c in contexts}))}
-        self._bits = {flag: 1 << number for flag, number in self._numbers.items()}
+        self._bits = {flag: 1 << number for number, flag in enumerate(sorted({c.flag for c in contexts}))}
         self._allowed = {name: sum(self._bits.get(f, 0) for f in issue.flags) for name, issue in issues.items()}
-        self._before = [_Side(c.flag, c.before, program, before=True) for c in contexts if c.before]
-        self._after = [_Side(c.flag, c.after, program, before=False) for c in contexts if c.after]
+        before = [(self._bits[c.flag], pattern) for c in contexts for pattern in c.before]
+        after = [(self._bits[c.flag], pattern) for c in contexts for pattern in c.after]
+        self._before, self._after = _Side(before, program, before=True), _Side(after, program, before=False)
 
     def possible(self, stream: AnyStream, issues: Sequence[str], starts: Any, ends: Any) -> list[tuple[int, int]]:
         """Which flags each match can have by what is before it, and which by what is after it, a bit each: its issue
@@ -82,13 +91,8 @@ class Flags:
         sooner = kept.take(starts[:, None] + reach[::-1])
         later = kept.take(ends[:, None] + (CONTEXT_REACH + reach))
         may = np.array([self._allowed[issue] for issue in issues], dtype=np.uint8)
-        found: list[list[int]] = []
-        for sides, words in ((self._before, sooner), (self._after, later)):
-            bits = np.zeros(len(may), dtype=np.uint8)
-            for side in sides:
-                bits |= side.met(words).astype(np.uint8) << self._numbers[side.flag]
-            found.append((bits & may).tolist())
-        return [*zip(*found, strict=True)]
+        found = (self._before.met(sooner) & may, self._after.met(later) & may)
+        return [*zip(*(bits.tolist() for bits in found), strict=True)]
 
     def of(
         self,
@@ -148,20 +152,6 @@ def one_of(patterns: Sequence[Pattern], program: Program, tail: str = "") -> Any
     return compiled(f"(?:{'|'.join(program.expression(p.node) for p in patterns)}){tail}")
 
 
-def any_of(symbols_of: _SymbolsOf, patterns: Sequence[Pattern], program: Program) -> frozenset[str] | None:
-    """What ``symbols_of`` says of all patterns together: None, as soon as it says that of one."""
-    found = [symbols_of(pattern.node, program) for pattern in patterns]
-    known = [symbols for symbols in found if symbols is not None]
-    return frozenset().union(*known) if len(known) == len(found) else None
-
-
 def _inside(context: Context, program: Program) -> frozenset[str]:
     """The symbols of all words that a context asks for inside a match."""
     return frozenset().union(*[program.symbols(leaf) for leaf in leaves(*(pattern.node for pattern in context.inside))])
-
-
-def _table(symbols: frozenset[str] | None) -> Any:
-    """By symbol, whether it is one of some; None is any."""
-    table = np.full(1 << 16, symbols is None)
-    table[[ord(one) for one in symbols or ()]] = True
-    return table

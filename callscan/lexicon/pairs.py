@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from callscan.lexicon.colours import LOWEST, ROWS, Colours, rows_of
+from callscan.lexicon.alphabet import LOWEST, number_of
+from callscan.lexicon.colours import ROWS, Colours, rows_of
 from callscan.lexicon.program import Program
 from callscan.lexicon.ways import DISTANCE, REACH, Entry, Symbols
 
@@ -37,7 +38,7 @@ class Kinds:
         """The kind of every symbol, by its row."""
         table = np.zeros(ROWS, dtype=np.intp)
         for one, number in self.of.items():
-            table[ord(one) - LOWEST] = number
+            table[number_of(one) - LOWEST] = number
         return table
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any
 
 from callscan.lexicon.alphabet import BREAK, Alphabet, Feature
@@ -203,19 +203,16 @@ def edge(node: Node, program: Program, *, last: bool) -> frozenset[str] | None:
     return frozenset().union(*known) if len(known) == len(inner) else None
 
 
-def needed(node: Node, program: Program) -> frozenset[str] | None:
-    """Symbols of which every match holds one, as rare as can be; None where there are none."""
+def needed(node: Node, program: Program) -> list[frozenset[str]]:
+    """Sets of symbols of which every match holds one each, the rarest first; none where that cannot be said."""
     if isinstance(node, Said | Fused | Shape):
-        return program.symbols(node)
+        return [program.symbols(node)]
     if isinstance(node, Gap | Opt):
-        return None
-    if isinstance(node, Alt):
-        inner = [needed(option, program) for option in node.options]
-        known = [symbols for symbols in inner if symbols is not None]
-        return frozenset().union(*known) if len(known) == len(inner) else None
+        return []
     inner = [needed(part, program) for part in _parts(node)]
-    known = [symbols for symbols in inner if symbols is not None]
-    return min(known, key=lambda symbols: (program.share(symbols), sorted(symbols)), default=None)
+    if isinstance(node, Alt):
+        return [frozenset().union(*(sets[0] for sets in inner))] if all(inner) else []
+    return sorted(chain.from_iterable(inner), key=lambda symbols: (program.share(symbols), sorted(symbols)))
 
 
 def work(node: Node) -> int:

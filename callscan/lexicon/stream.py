@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from callscan.lexicon.alphabet import BREAK, JOIN, OTHER, SEGMENT
+from callscan.lexicon.alphabet import BREAK, JOIN, OTHER, SEGMENT, number_of, symbols_of
 from callscan.lexicon.words import WordTable, normalised
 from callscan.records import Segment, Speaker, Transcript, Word
 
@@ -134,7 +134,7 @@ class AnyStream(ABC):
     def text(self) -> str:
         """The symbols as text: one character per word that counts."""
         if self._text is None:
-            self._text = self.kept.tobytes().decode("utf-16-le")
+            self._text = symbols_of(self.kept)
         return self._text
 
     @abstractmethod
@@ -178,10 +178,10 @@ class Stream(AnyStream):
         raw = words.symbols
         self._starts, self._ends = words.starts, words.ends
         self._count = len(raw)
-        self._marks = np.flatnonzero((raw == ord(SEGMENT)) | (raw == ord(BREAK)))
-        self._joins = np.flatnonzero(raw == ord(JOIN)) if len(raw) > len(words.starts) else None
+        self._marks = np.flatnonzero((raw == number_of(SEGMENT)) | (raw == number_of(BREAK)))
+        self._joins = np.flatnonzero(raw == number_of(JOIN)) if len(raw) > len(words.starts) else None
         # What counts: no hesitations, no marks between segments.
-        self._counting = np.flatnonzero(raw > ord(SEGMENT))
+        self._counting = np.flatnonzero(raw > number_of(SEGMENT))
         self.kept, self._gone = once(raw[self._counting])
         runs, segments = self._layout.runs, self._layout.segments
         marks = self._counting.searchsorted(self._marks[runs[:-1]])
@@ -327,7 +327,7 @@ def _again(kept: Any, length: int) -> Any:
     """Which words go when "la deuxième la deuxième" is heard as said once; None where nothing is repeated."""
     if len(kept) < 2 * length:
         return None
-    same = (kept[:-length] == kept[length:]) & (kept[:-length] > ord(OTHER))
+    same = (kept[:-length] == kept[length:]) & (kept[:-length] > number_of(OTHER))
     run = same
     for shift in range(1, length):
         run = run[:-1] & same[shift:]

@@ -14,12 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from callscan.lexicon.alphabet import DROP, MAX_WORD_LENGTH, OTHER, WordMemory
+from callscan.lexicon.alphabet import LOWEST, MAX_WORD_LENGTH, OTHER, WordMemory, number_of, numbers_of
 
 _TYPOGRAPHIC = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "œ": "½", "Œ": "½", "Ÿ": "ÿ", "…": ".", "–": "-", "—": "-"})
 _BLOCK = 1 << 16
 _STEP = 8
-_LOWEST = ord(DROP)
 _PRIME = 0x9E3779B97F4A7C15
 _MIX = 0xD6E8FEB86659FD93
 _FIRST_BITS, _SECOND_BITS = 15, 16
@@ -94,7 +93,7 @@ class WordTable:
                     # One word longer than a block: it is nothing that a pattern asks for, and counts as one word.
                     cut = data.find(b" ", end)
                     cut = len(data) if cut < 0 else cut
-                    symbols.append(np.array([ord(OTHER)], dtype=np.uint16))
+                    symbols.append(np.array([number_of(OTHER)], dtype=np.uint16))
                     edges.append(np.array([start, cut]))
                     start = cut + 1
                     continue
@@ -126,7 +125,7 @@ class WordTable:
         missing = np.flatnonzero(self._keys[0].take(slots) != hashes)
         if len(missing):
             self._look_up(data, starts, ends, hashes, mixed, symbols, missing)
-        several = np.flatnonzero(symbols < _LOWEST)
+        several = np.flatnonzero(symbols < LOWEST)
         return self._spread(symbols, several) if len(several) else symbols, edges
 
     def _hashes(self, padded: bytes, starts: Any, lengths: Any) -> Any:
@@ -154,7 +153,7 @@ class WordTable:
         symbols[missing] = self._values[1].take(slots)
         for place in missing[self._keys[1].take(slots) != hashes[missing]].tolist():
             word = data[starts[place] : ends[place]]
-            found = OTHER.encode("utf-16-le") if len(word) > MAX_WORD_LENGTH else self._memory[word]
+            found = numbers_of(OTHER) if len(word) > MAX_WORD_LENGTH else self._memory[word]
             value = int.from_bytes(found, "little")
             if len(found) != 2:
                 value = len(self._several)
