@@ -40,6 +40,26 @@ _FREQUENT = {
 }  # fmt: skip
 """Share of all spoken words, in thousandths, of the words that are said most; what is not here is rare."""
 
+_LESS_FREQUENT = {
+    1: """heures neuf carte sept notre nom premier téléphone quinze soir entre fils""",
+    0.7: """douze quarante soixante cinquante assurance fille enfants maison lui mardi jeudi lundi vendredi samedi zéro
+    cents mari date voiture livraison code nos colis commande demande mot seize quelle quel""",
+    0.5: """quatorze mère père femme famille rendez aujourd hui midi journée journées accord prix offre garantie formule
+    fin nuit frais cas nouvelle devis technicien courrier agence besoin magasin option première plaît payer pièce relevé
+    onze ajouter mercredi changer change forfait virement prélèvement montant avis porte""",
+    0.35: """grand rue compris pendant mars juin septembre janvier mai août octobre novembre décembre février avril
+    juillet panne frère suffit arrive tombe prends hier dimanche plutôt droit personnes sous beau avoir veut eau bas
+    chambre possible vers travaille point aimerais appels salle trouve choisi paye seul ancien nouveau dernier parfait
+    compteur relais identité appartement box train départ dure envoyer côté petits naissance équipe boîte banque""",
+    0.2: """école mètres gratuit faites faudrait aime logement mairie devant attend pièces préfère simple coup coûte
+    boutique main attestation moitié signer arrivé cuisine cours responsable métier domicile convient donne ouvert
+    bureau mutuelle parents près prise chien prévu celui celle souhaite voisin table compte avocat commence attendez
+    crédit vu livreur chèque travaux papier fibre site électricité modèle question taux clés signature points vie bébé
+    séjour lettre location justificatif habite délai semaines application internet espace remboursement factures accueil
+    retour complet ici week end bout permis carrés prochaine gauche touche avion version achat compteurs""",
+}
+_FREQUENT |= {word: share for share, words in _LESS_FREQUENT.items() for word in words.split() if word not in _FREQUENT}
+
 _FREQUENT_PAIRS = {
     "c est": 16, "je vous": 8, "j ai": 10, "je suis": 4, "que je": 3, "je vais": 3, "ce que": 4, "y a": 4,
     "il y": 3.5, "m a": 1.5, "est ce": 3.5, "je voudrais": 1, "vous avez": 3.5, "vous êtes": 2, "que j": 2,

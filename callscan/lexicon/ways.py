@@ -14,6 +14,8 @@ DISTANCE = 6
 REACH = 16
 """Words between a pair and another word, at most; others that can be farther away are not looked for."""
 OTHERS = 5
+_TOGETHER = {1: 0.1, 2: 0.03}
+"""How often the rarer of two words is said with the other so many words away, where a pattern names them so."""
 MAX_WAYS = 48
 
 Symbols = frozenset[str]
@@ -117,6 +119,8 @@ def _entry(number: int, way: Way, program: Program) -> Entry:
         least, most = apart.between(low, high)
         if most <= DISTANCE:
             chance = share[low] * share[high] * (most - least + 1)
+            # What a pattern names side by side is said together far more often than by chance ("carte grise").
+            chance = max(chance, _TOGETHER.get(most, 0) * min(share[low], share[high]))
             if most == 1:
                 chance = max(chance, program.pair_share(first, second))
             choices.append((chance, low, high))
