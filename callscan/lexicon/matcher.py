@@ -28,7 +28,6 @@ from callscan.lexicon.words import WordTable
 from callscan.records import Hit, Transcript
 
 _BY_TIME = attrgetter("start", "issue", "end")
-_NO_FLAGS: frozenset[str] = frozenset()
 
 
 class _Expression:
@@ -87,13 +86,12 @@ class _Found:
     an exception of its issue holds one of its words, ``rejected`` that it is none after all, though it may still tell
     what others are."""
 
-    __slots__ = ("compiled", "end", "excepted", "flags", "gap", "number", "rejected", "start")
+    flags: frozenset[str] = frozenset()
+    gap: tuple[int, int] | None = None
+    excepted = rejected = False
 
     def __init__(self, compiled: _Compiled, number: int, start: int, end: int) -> None:
         self.compiled, self.number, self.start, self.end = compiled, number, start, end
-        self.flags = _NO_FLAGS
-        self.gap: tuple[int, int] | None = None
-        self.excepted = self.rejected = False
 
 
 class Matcher:
@@ -172,21 +170,30 @@ class Matcher:
         found: list[_Found] = []
         text, rules = stream.text, self._rules
         for number, hit in _matches(stream, rules, *self.candidates.find(stream.kept, stream.said_by)):
-            one = rules[number]
-            match = _Found(one, number, *hit.span())
-            if one.marked:
-                _mark(match, text, hit)
-            found.append(match)
+            found.append(_found(rules[number], number, text, hit))
+        found += self._stop(stream, found)
         self._except(stream, [one for one in found if one.compiled.rule.issue in self._excepted])
         return found
 
-    def _reject(self, stream: AnyStream, found: list[_Found]) -> None:
-        """Say which matches are none: over the end of a sentence, too far apart, outside their rule's window."""
+    def _stop(self, stream: AnyStream, found: list[_Found]) -> list[_Found]:
+        """Reject matches that reach over the end of a sentence; those that some of them hold and that do not."""
         gapped = [one for one in found if one.compiled.gaps]
-        if gapped:
-            stopped = stream.stopped([one.start for one in gapped], [one.end for one in gapped])
-            for one in compress(gapped, stopped):
-                one.rejected = True
+        if not gapped:
+            return []
+        held: list[_Found] = []
+        for one in compress(gapped, stream.stopped([one.start for one in gapped], [one.end for one in gapped])):
+            one.rejected = True
+            start = one.start
+            while hit := one.compiled.search(stream.text, start + 1, one.end):
+                start, end = hit.span()
+                if not stream.stopped([start], [end])[0]:
+                    if not one.compiled.ruled_out(stream.text, start, end):
+                        held.append(_found(one.compiled, one.number, stream.text, hit))
+                    break
+        return held
+
+    def _reject(self, stream: AnyStream, found: list[_Found]) -> None:
+        """Say which matches are none: too far apart, or outside their rule's window."""
         for one in found:
             if not one.compiled.bounded:
                 continue
@@ -324,15 +331,17 @@ def _by_length(one: _Found) -> tuple[int, int, bool, int]:
     return one.start - one.end, one.start, not one.flags, one.number
 
 
-def _mark(found: _Found, text: str, hit: Any) -> None:
-    """Give a match the flags that its own words tell, and the words on both sides of a distance in seconds."""
-    one = found.compiled
-    if one.rule.flag:
-        found.flags = frozenset([one.rule.flag])
-    if one.negated(text, found.start, found.end):
-        found.flags |= {"negated"}
-    if one.near_seconds is not None:
-        found.gap = hit.start("left") - 1, hit.start("right")
+def _found(one: _Compiled, number: int, text: str, hit: Any) -> _Found:
+    """A match, with the flags that its own words tell, and the words on both sides of a distance in seconds."""
+    found = _Found(one, number, *hit.span())
+    if one.marked:
+        if one.rule.flag:
+            found.flags = frozenset([one.rule.flag])
+        if one.negated(text, found.start, found.end):
+            found.flags |= {"negated"}
+        if one.near_seconds is not None:
+            found.gap = hit.start("left") - 1, hit.start("right")
+    return found
 
 
 def _in_window(rule: Rule, start: float, end: float) -> bool:

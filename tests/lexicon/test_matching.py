@@ -123,6 +123,12 @@ def test_a_sentence_s_end_stops_a_gap(write_issue) -> None:
     assert len(own.match_text("un gros. Chien", "customer")) == 1
 
 
+def test_a_match_that_begins_in_another_sentence_hides_none(write_issue) -> None:
+    own = Lexicon.load([write_issue("(chat)? gros chat ..3 noir NOT/2 rien")])
+    assert [hit.quote for hit in own.match_text("mon chat. Gros chat tout noir")] == ["Gros chat tout noir"]
+    assert own.match_text("mon chat. Gros chat tout noir ou rien") == ()
+
+
 @pytest.mark.parametrize(
     ("said", "found"),
     [
