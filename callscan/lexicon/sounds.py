@@ -41,6 +41,8 @@ _AS_HEARD = {
     "monsieur": "m2sj2",
     "messieurs": "mEsj2",
     "femme": "fam",
+    "contact": "kôtakt",
+    "contacts": "kôtakt",
     "second": "s2gô",
     "seconde": "s2gôd",
     "secondes": "s2gôd",
@@ -200,7 +202,8 @@ def sound(word: str) -> str:
     end = len(text)
     while place < end:
         found = _ANY_RULE.match(source, place)
-        if found and found.end() <= end:
+        # Only endings take in the silent e ("renvoie", as "renvoi").
+        if found and (found.end() <= end or found.group().endswith(("oie", "aie"))):
             out.append(_SPOKEN[found.lastindex or 0])
             place = found.end()
         else:
