@@ -99,7 +99,6 @@ class Alphabet:
         self._asked: set[Feature] = set()
         self._surfaces: dict[str, set[Feature]] = {}
         self._symbols: dict[frozenset[Feature], str] = {}
-        self._holders: dict[Feature, set[str]] = {}
         self._words: dict[str, str] = {}
 
     # -- while patterns are read
@@ -137,6 +136,7 @@ class Alphabet:
         for spelling, features in known.items():
             self._words[spelling] = self._symbols.get(frozenset(features), OTHER)
         self._words.update(_SEPARATORS)
+        self._surfaces.clear()
 
     def _assign(self, sets: Collection[frozenset[Feature]], together: Counter[frozenset[Feature]]) -> None:
         if len(sets) > MAX_SYMBOLS - _RESERVED:
@@ -153,14 +153,13 @@ class Alphabet:
         by_rank = {one: sorted({rank for feature in one for rank in ranks.get(feature, ())}) for one in sets}
         for index, features in enumerate(sorted(sets, key=lambda one: (by_rank[one], sorted(one))), _RESERVED):
             self._symbols[features] = symbol(index)
-            for feature in features:
-                self._holders.setdefault(feature, set()).add(symbol(index))
 
     # -- afterwards
 
-    def holders(self, features: Iterable[Feature]) -> frozenset[str]:
-        """The symbols of all words that have one of the features."""
-        return frozenset().union(*(self._holders.get(feature, frozenset()) for feature in features))
+    @property
+    def symbols(self) -> Mapping[frozenset[Feature], str]:
+        """The symbol of each set of features that a word can have."""
+        return self._symbols
 
     def encode(self, word: str) -> str:
         """The symbols of one normalised word: one, or several with JOIN between them ("jai" as "j" and "ai")."""

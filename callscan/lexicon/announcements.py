@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from callscan.lexicon.alphabet import Alphabet, Language, WordMemory, symbols_of
+from callscan.lexicon.alphabet import Alphabet, Language, WordMemory, number_of, symbols_of
 from callscan.lexicon.pattern import Pattern
 from callscan.lexicon.program import Program, compiled, features, leaves, needed
 from callscan.lexicon.words import normalised
@@ -35,7 +35,8 @@ class Announcements:
         program = Program(alphabet)
         self._expression = compiled("|".join(program.expression(p.node) for p in patterns))
         sets = [needed(pattern.node, program) for pattern in patterns]
-        self._needed = frozenset().union(*(of_one[0] for of_one in sets)) if all(sets) else None
+        rarest = frozenset[str]().union(*(of_one[0] for of_one in sets))
+        self._needed = frozenset(map(number_of, rarest)) if all(sets) else None
         self._memory = WordMemory(alphabet)
 
     def is_announcement(self, text: str) -> bool:
@@ -43,10 +44,9 @@ class Announcements:
         if self._expression is None:
             return False
         numbers = b"".join(map(self._memory.__getitem__, normalised(text)[1].split()))
-        symbols = symbols_of(np.frombuffer(numbers, "<u2"))
-        if self._needed is not None and self._needed.isdisjoint(symbols):
+        if self._needed is not None and self._needed.isdisjoint(memoryview(numbers).cast("H")):
             return False
-        return self._expression.search(symbols) is not None
+        return self._expression.search(symbols_of(np.frombuffer(numbers, "<u2"))) is not None
 
 
 def announced(

@@ -36,18 +36,20 @@ class _Expression:
 
     __slots__ = ("_others", "_written", "gaps", "search", "unless")
 
+    # Trees are not kept: half a million objects, which the cycle collector would look at again and again.
+
     def __init__(self, pattern: Pattern, program: Program) -> None:
         self.gaps = has_gap(pattern.node)
         # Where a match cannot begin is told by one look at what it can begin with.
         first, whole = edge(pattern.node, program, last=False), program.expression(pattern.node)
         ahead = charset(first) if first else ""
         self._written = whole if whole.startswith(ahead) else f"(?={ahead}){whole}"
-        self._others = [(program.expression(other), reach) for other, reach in pattern.unless]
+        self._others = tuple((program.expression(other), reach) for other, reach in pattern.unless)
         self.search: Any = self._first_search
-        self.unless: list[tuple[Any, int]] = []
+        self.unless: tuple[tuple[Any, int], ...] = ()
 
     def _first_search(self, text: str, low: int, high: int) -> Any:
-        self.unless = [(compiled(other).search, reach) for other, reach in self._others]
+        self.unless = tuple((compiled(other).search, reach) for other, reach in self._others)
         self.search = compiled(self._written).search
         return self.search(text, low, high)
 
@@ -59,25 +61,38 @@ class _Expression:
 class _Compiled(_Expression):
     """A rule and its expressions."""
 
-    __slots__ = ("_program", "_stop", "_strict", "bounded", "marked", "near_seconds", "rule")
+    __slots__ = (
+        "_stop",
+        "_strict",
+        "bounded",
+        "first",
+        "flag",
+        "issue",
+        "last",
+        "lexicon",
+        "marked",
+        "near_seconds",
+        "speaker",
+        "text",
+    )
 
     def __init__(self, rule: Rule, program: Program, stop: frozenset[str]) -> None:
         super().__init__(rule.pattern, program)
         node = rule.pattern.node
-        self.rule = rule
+        self.issue, self.lexicon, self.text, self.speaker = rule.issue, rule.lexicon, rule.pattern.text, rule.speaker
+        self.first, self.last, self.flag = rule.first, rule.last, rule.flag
         self.near_seconds = node.seconds if isinstance(node, Near) else None
         self.bounded = self.near_seconds is not None or rule.first is not None or rule.last is not None
-        self._program, self._stop = program, stop if self.gaps else frozenset()
+        self._stop = stop if self.gaps else frozenset()
+        self._strict: Any = program.expression(node, "".join(sorted(stop))) if self._stop else ""
         self.marked = bool(rule.flag or self._stop) or self.near_seconds is not None
-        self._strict: Any = None
 
     def negated(self, text: str, start: int, end: int) -> bool:
         """Whether a match steps over a negation that its pattern does not name."""
         if self._stop.isdisjoint(text[start:end]):
             return False
-        if self._strict is None:
-            stop = "".join(sorted(self._stop))
-            self._strict = compiled(self._program.expression(self.rule.pattern.node, stop)).match
+        if isinstance(self._strict, str):
+            self._strict = compiled(self._strict).match
         return self._strict(text, start, end) is None
 
 
@@ -113,23 +128,22 @@ class Matcher:
             asked = list(features(leaf, self.alphabet))
             self.alphabet.ask((f for f, _ in asked), ((s, f) for f, s in asked if s))
         self.alphabet.freeze(together(nodes, self.alphabet))
-        self.program = Program(self.alphabet)
-        self.flags = Flags(contexts, issues, self.program)
+        program = Program(self.alphabet)
+        self.flags = Flags(contexts, issues, program)
         memory = WordMemory(self.alphabet)
         self.table = WordTable(memory)
         self.vocabulary = Vocabulary(memory)
         stop = self.flags.negations
         self._rules = [
-            _Compiled(rule, self.program, stop if "negated" in issues[rule.issue].flags else frozenset())
-            for rule in rules
+            _Compiled(rule, program, stop if "negated" in issues[rule.issue].flags else frozenset()) for rule in rules
         ]
         said_by = [SAID_BY[rule.speaker or "unknown"] for rule in rules]
-        self.candidates = Candidates([rule.pattern.node for rule in rules], said_by, self.program)
+        self.candidates = Candidates([rule.pattern.node for rule in rules], said_by, program)
         # Exceptions are looked for around what was found, and whoever says them.
         excepting = [(name, pattern) for name, issue in issues.items() for pattern in issue.exceptions]
-        self._exceptions = [_Expression(pattern, self.program) for _, pattern in excepting]
+        self._exceptions = [_Expression(pattern, program) for _, pattern in excepting]
         self._around = Candidates(
-            [pattern.node for _, pattern in excepting], [SAID_BY["unknown"]] * len(excepting), self.program
+            [pattern.node for _, pattern in excepting], [SAID_BY["unknown"]] * len(excepting), program
         )
         self._excepted = {name: number for number, name in enumerate(dict(excepting))}
         self._excepting = np.array([self._excepted[name] for name, _ in excepting], dtype=np.intp)
@@ -152,7 +166,7 @@ class Matcher:
         self._reject(stream, found)
         by_issue: dict[tuple[int, str], list[_Found]] = {}
         for call, one in zip(stream.calls([one.start for one in found]).tolist(), found, strict=True):
-            by_issue.setdefault((call, one.compiled.rule.issue), []).append(one)
+            by_issue.setdefault((call, one.compiled.issue), []).append(one)
         calls: list[int] = []
         kept: list[_Found] = []
         for (call, issue), ones in by_issue.items():
@@ -172,7 +186,7 @@ class Matcher:
         for number, hit in _matches(stream, rules, *self.candidates.find(stream.kept, stream.said_by)):
             found.append(_found(rules[number], number, text, hit))
         found += self._stop(stream, found)
-        self._except(stream, [one for one in found if one.compiled.rule.issue in self._excepted])
+        self._except(stream, [one for one in found if one.compiled.issue in self._excepted])
         return found
 
     def _stop(self, stream: AnyStream, found: list[_Found]) -> list[_Found]:
@@ -197,7 +211,7 @@ class Matcher:
         for one in found:
             if not one.compiled.bounded:
                 continue
-            rule = one.compiled.rule
+            rule = one.compiled
             if one.gap is not None and one.compiled.near_seconds is not None:
                 left, right = (stream.time(position) for position in one.gap)
                 one.rejected |= right[0] - left[1] > one.compiled.near_seconds
@@ -232,7 +246,7 @@ class Matcher:
         order = np.argsort(line + exceptions[:, 1])
         begun = (line + exceptions[:, 1]).take(order)
         last_end = np.append(0, np.maximum.accumulate((line + exceptions[:, 2]).take(order)))
-        own = np.array([self._excepted[one.compiled.rule.issue] for one in found]) * (size + 1)
+        own = np.array([self._excepted[one.compiled.issue] for one in found]) * (size + 1)
         for at in np.flatnonzero(last_end.take(begun.searchsorted(own + ends)) > own + starts).tolist():
             found[at].excepted = True
 
@@ -268,7 +282,7 @@ class Matcher:
             return ones
         kept: list[_Found] = []
         for one in ones:
-            if "negated" in one.flags and not one.compiled.rule.flag:
+            if "negated" in one.flags and not one.compiled.flag:
                 negations = [at for at in range(one.start, one.end) if text[at] in self.flags.negations]
                 if any(all(p.start <= at < p.end for at in negations) for p in plain):
                     continue
@@ -278,7 +292,7 @@ class Matcher:
     def _hits(self, stream: AnyStream, found: list[_Found]) -> Iterator[Hit]:
         """Matches with their evidence and flags."""
         starts, ends = np.array([one.start for one in found]), np.array([one.end for one in found])
-        rules = [one.compiled.rule for one in found]
+        rules = [one.compiled for one in found]
         possible = self.flags.possible(stream, [rule.issue for rule in rules], starts, ends)
         told = stream.evidence(starts, ends)
         # A customer's question is none that says something else.
@@ -293,7 +307,7 @@ class Matcher:
                 )
             yield Hit(
                 rule.issue,
-                rule.pattern.text,
+                rule.text,
                 rule.lexicon,
                 speaker,
                 from_,
@@ -335,8 +349,8 @@ def _found(one: _Compiled, number: int, text: str, hit: Any) -> _Found:
     """A match, with the flags that its own words tell, and the words on both sides of a distance in seconds."""
     found = _Found(one, number, *hit.span())
     if one.marked:
-        if one.rule.flag:
-            found.flags = frozenset([one.rule.flag])
+        if one.flag:
+            found.flags = frozenset([one.flag])
         if one.negated(text, found.start, found.end):
             found.flags |= {"negated"}
         if one.near_seconds is not None:
@@ -344,7 +358,7 @@ def _found(one: _Compiled, number: int, text: str, hit: Any) -> _Found:
     return found
 
 
-def _in_window(rule: Rule, start: float, end: float) -> bool:
+def _in_window(rule: _Compiled, start: float, end: float) -> bool:
     if rule.first is not None and start > (rule.first * end if rule.first < 1 else rule.first):
         return False
     return rule.last is None or start >= end - (rule.last * end if rule.last < 1 else rule.last)

@@ -10,7 +10,6 @@ import math
 import re
 from collections.abc import Iterable, Iterator
 from itertools import chain, groupby
-from typing import Any
 
 from callscan.lexicon.alphabet import BREAK, Alphabet, Feature
 from callscan.lexicon.pattern import Alt, Fused, Gap, Near, Node, Opt, Said, Seq, Shape
@@ -26,6 +25,10 @@ class Program:
 
     def __init__(self, alphabet: Alphabet) -> None:
         self.alphabet = alphabet
+        self._holders: dict[Feature, set[str]] = {}
+        for held, symbol in alphabet.symbols.items():
+            for feature in held:
+                self._holders.setdefault(feature, set()).add(symbol)
         self._sets: dict[Node, frozenset[str]] = {}
         self._shares: dict[frozenset[str], float] = {}
         # By identity: a class is one tree in all patterns that name it, and is worked out once.
@@ -40,15 +43,12 @@ class Program:
             both = alphabet.encode(first), alphabet.encode(second)
             self._pairs[both] = self._pairs.get(both, 0.0) + share
 
-    def __getstate__(self) -> dict[str, Any]:
-        """All but the expressions: trees that are read again are others, and their numbers may be of these."""
-        return self.__dict__ | {"_expressions": {}}
-
     def symbols(self, node: Said | Fused | Shape) -> frozenset[str]:
         """The symbols of all words that a single word of a pattern can be."""
         found = self._sets.get(node)
         if found is None:
-            found = self._sets[node] = self.alphabet.holders(f for f, _ in features(node, self.alphabet))
+            held = (self._holders.get(feature, ()) for feature, _ in features(node, self.alphabet))
+            found = self._sets[node] = frozenset(chain.from_iterable(held))
         return found
 
     def expression(self, node: Node, stopped_by: str = "") -> str:
