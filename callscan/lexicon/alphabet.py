@@ -55,8 +55,8 @@ class Language(Protocol):
 
 
 _PLANE = 0xF0000
-"""Symbols are private characters of Unicode's sixteenth plane: ``re`` makes a map of 65,536 places of any set of
-characters below those, which is half of the time that it takes to compile an expression."""
+"""Symbols are private characters beyond the first 65,536: of any set of characters among those ``re`` makes a map of
+them all, which is half of the time that it takes to compile an expression."""
 LOWEST, _AFTER_LAST = 0x8000, 0xFFFE
 """Numbers of symbols in arrays (16 bit): their places in the plane."""
 

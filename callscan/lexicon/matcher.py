@@ -32,11 +32,10 @@ _BY_TIME = attrgetter("start", "issue", "end")
 
 class _Expression:
     """A pattern's expressions, which are compiled when some text first calls for them: ``search`` looks for the first
-    match in a stretch of text; ``unless`` for what must not be within so many words around one."""
+    match in a stretch of text; ``unless`` for what must not be within so many words around one. The pattern's tree is
+    not kept: all of them are two hundred thousand objects, which the cycle collector would look at again and again."""
 
     __slots__ = ("_others", "_written", "gaps", "search", "unless")
-
-    # Trees are not kept: half a million objects, which the cycle collector would look at again and again.
 
     def __init__(self, pattern: Pattern, program: Program) -> None:
         self.gaps = has_gap(pattern.node)
@@ -185,12 +184,12 @@ class Matcher:
         text, rules = stream.text, self._rules
         for number, hit in _matches(stream, rules, *self.candidates.find(stream.kept, stream.said_by)):
             found.append(_found(rules[number], number, text, hit))
-        found += self._stop(stream, found)
+        found += self._in_one_sentence(stream, found)
         self._except(stream, [one for one in found if one.compiled.issue in self._excepted])
         return found
 
-    def _stop(self, stream: AnyStream, found: list[_Found]) -> list[_Found]:
-        """Reject matches that reach over the end of a sentence; those that some of them hold and that do not."""
+    def _in_one_sentence(self, stream: AnyStream, found: list[_Found]) -> list[_Found]:
+        """Reject the matches that reach over the end of a sentence; the ones within those that do not."""
         gapped = [one for one in found if one.compiled.gaps]
         if not gapped:
             return []
