@@ -37,16 +37,24 @@ def kept(name: str, given: Iterable[bytes], make: Callable[[], _T]) -> _T:
     folder = _folder() if size >= _WORTH else None
     path = folder / f"{name}-{sha.hexdigest()[:32]}.pickle" if folder else None
     with collector_paused():
-        if path is not None:
-            try:
-                found: _T = _read(path)
-                return found
-            except Exception:  # noqa: BLE001, S110 - missing, cut short, of another version: it is built again
-                pass
-        made = make()
-        if path is not None:
-            with suppress(OSError):
-                _write(path, made)
+        made = _read_or_made(path, make)
+        if folder is not None:
+            # It lives as long as the process: the cycle collector need not look at it again and again.
+            gc.freeze()
+    return made
+
+
+def _read_or_made(path: Path | None, make: Callable[[], _T]) -> _T:
+    if path is not None:
+        try:
+            found: _T = _read(path)
+            return found
+        except Exception:  # noqa: BLE001, S110 - missing, cut short, of another version: it is built again
+            pass
+    made = make()
+    if path is not None:
+        with suppress(OSError):
+            _write(path, made)
     return made
 
 
