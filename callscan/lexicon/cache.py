@@ -6,6 +6,7 @@ written is built again.
 
 from __future__ import annotations
 
+import atexit
 import gc
 import hashlib
 import os
@@ -39,8 +40,10 @@ def kept(name: str, given: Iterable[bytes], make: Callable[[], _T]) -> _T:
     with collector_paused():
         made = _read_or_made(path, make)
         if folder is not None:
-            # It lives as long as the process: the cycle collector need not look at it again and again.
+            # It lives as long as the process, so the cycle collector need not look at it again and again: until the
+            # end, when what else was frozen with it is to be taken down in good order.
             gc.freeze()
+            atexit.register(gc.unfreeze)
     return made
 
 
