@@ -38,7 +38,7 @@ _FREQUENT = {
     "vingt": 0.5, "trente": 0.3, "cent": 1, "mille": 0.3, "huit": 0.3, "matin": 0.5, "semaine": 0.6, "mois": 5,
     "attends": 0.4, "marche": 0.3, "dossier": 0.6, "monde": 0.2,
 }  # fmt: skip
-"""Share of all spoken words, in thousandths, of the words that are said most; what is not here is rare."""
+"""Share of all spoken words, in thousandths, of the words that are said most."""
 
 _LESS_FREQUENT = {
     1: """heures neuf carte sept notre nom premier téléphone quinze soir entre fils""",
@@ -58,6 +58,7 @@ _LESS_FREQUENT = {
     séjour lettre location justificatif habite délai semaines application internet espace remboursement factures accueil
     retour complet ici week end bout permis carrés prochaine gauche touche avion version achat compteurs""",
 }
+"""The same of words that are said less, by share; what is in neither is rare."""
 _FREQUENT |= {word: share for share, words in _LESS_FREQUENT.items() for word in words.split() if word not in _FREQUENT}
 
 _FREQUENT_PAIRS = {

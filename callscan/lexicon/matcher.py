@@ -208,12 +208,12 @@ class Matcher:
     def _reject(self, stream: AnyStream, found: list[_Found]) -> None:
         """Say which matches are none: too far apart, or outside their rule's window."""
         for one in found:
-            if not one.compiled.bounded:
-                continue
             rule = one.compiled
-            if one.gap is not None and one.compiled.near_seconds is not None:
+            if not rule.bounded:
+                continue
+            if one.gap is not None and rule.near_seconds is not None:
                 left, right = (stream.time(position) for position in one.gap)
-                one.rejected |= right[0] - left[1] > one.compiled.near_seconds
+                one.rejected |= right[0] - left[1] > rule.near_seconds
             if rule.first is not None or rule.last is not None:
                 start = stream.evidence([one.start], [one.end])[0].start
                 one.rejected |= not _in_window(rule, start, stream.length(one.start))
