@@ -25,26 +25,26 @@ if TYPE_CHECKING:
 
 _LEDGER = """
 WITH found AS (
-    -- No more than the joins need: a million rows with their metadata take gigabytes to sort.
-    SELECT place, uri, run, shard FROM inventory
-    QUALIFY row_number() OVER (PARTITION BY uri ORDER BY run DESC) = 1
-), content AS (
-    SELECT * FROM recorded
-    WHERE key <> '' AND status <> 'duplicate'
+    -- No more than the joins need: a million rows with their metadata take gigabytes.
+    SELECT uri, max(run) AS run, arg_max(place, run) AS place, arg_max(shard, run) AS shard FROM inventory GROUP BY uri
 ), own AS (
     SELECT
         found.place, found.uri, found.run,
-        recorded.* EXCLUDE (uri, shard, channels), recorded.shard AS own_shard
+        recorded.* EXCLUDE (uri, shard), recorded.shard AS own_shard
     FROM found LEFT JOIN recorded ON recorded.uri = found.uri AND left(recorded.shard, 13) = found.shard
+), shared AS (
+    -- Almost every key has one row, which speaks for itself: only the others are looked at further.
+    SELECT key FROM recorded WHERE key <> '' GROUP BY key HAVING count(*) > 1 OR bool_or(status = 'duplicate')
 ), first AS (
-    SELECT key, uri, run FROM own WHERE key <> ''
+    SELECT key, uri, run FROM own SEMI JOIN shared USING (key)
     QUALIFY row_number() OVER (PARTITION BY key ORDER BY run, uri) = 1
 ), best AS (
     -- A call's content is its own row's, unless that failed or was never transcribed because of its twin.
-    SELECT content.* FROM content JOIN first USING (key)
+    SELECT recorded.* FROM recorded JOIN first USING (key)
+    WHERE recorded.status <> 'duplicate'
     QUALIFY row_number() OVER (
-        PARTITION BY content.key
-        ORDER BY content.status = 'quarantined', content.uri <> first.uri, content.shard DESC, content.uri
+        PARTITION BY recorded.key
+        ORDER BY recorded.status = 'quarantined', recorded.uri <> first.uri, recorded.shard DESC, recorded.uri
     ) = 1
 )
 SELECT
@@ -53,19 +53,19 @@ SELECT
     coalesce(own.key, '') AS key,
     CASE
         WHEN own.key IS NULL THEN 'deferred'
-        WHEN own.key = '' THEN own.status
+        WHEN first.key IS NULL THEN own.status
         WHEN first.uri = own.uri THEN best.status
         ELSE 'duplicate'
     END AS status,
     CASE
         WHEN own.key IS NULL THEN 'interrupted'
-        WHEN own.key = '' THEN own.reason
+        WHEN first.key IS NULL THEN own.reason
         WHEN first.uri = own.uri THEN best.reason
         ELSE 'same_bytes'
     END AS reason,
     CASE
         WHEN own.key IS NULL THEN ''
-        WHEN own.key = '' THEN own.detail
+        WHEN first.key IS NULL THEN own.detail
         WHEN first.uri = own.uri THEN best.detail
         ELSE 'same bytes as ' || first.uri
     END AS detail,
@@ -74,19 +74,21 @@ SELECT
     planned.run,
     planned.metadata,
     CASE
-        WHEN own.key = '' THEN own.own_shard
+        WHEN own.key IS NULL THEN ''
+        WHEN first.key IS NULL THEN own.own_shard
         WHEN first.uri = own.uri THEN best.shard
         ELSE ''
     END AS shard,
     CASE
-        WHEN own.key = '' THEN own.uri
+        WHEN own.key IS NULL THEN ''
+        WHEN first.key IS NULL THEN own.uri
         WHEN first.uri = own.uri THEN best.uri
         ELSE ''
     END AS source,
     planned.shard AS due,
     planned.reason AS refused,
     planned.fingerprint,
-    best.channels
+    CASE WHEN first.key IS NULL THEN own.channels ELSE best.channels END AS channels
 FROM own JOIN inventory AS planned USING (place) LEFT JOIN first USING (key) LEFT JOIN best USING (key)
 """
 

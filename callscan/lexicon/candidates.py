@@ -56,9 +56,8 @@ class Candidates:
             self._heads[pairs.heads != 0] |= np.uint8(1 << number)
         self._heads.reshape(SPEAKERS, ROWS)[:, self._single != 0] |= np.uint8(1 << len(self._pairs))
         # The lists of ways of all pairs, one after the other.
-        self._counts = np.array([len(one) for one in lists], dtype=np.intp)
-        self._begins = np.cumsum(self._counts) - self._counts
-        self._lists = np.array([number for one in lists for number in one], dtype=np.intp)
+        self._begins = np.cumsum([0, *map(len, lists)], dtype=np.int32)
+        self._lists = np.array([number for one in lists for number in one], dtype=np.uint32)
         self._when = np.array(list(map(_when, ways, said)), dtype=np.uint32)
         self._rooms: dict[str, Any] = {}
         self._others(ways, program)
@@ -66,20 +65,23 @@ class Candidates:
     def _others(self, ways: Sequence[Entry], program: Program) -> None:
         """For each way's other words, by rank: its set's row and the places to look at."""
         kinds = Kinds(other.symbols for way in ways for other in way.others)
-        self._kind = kinds.lookup()
+        kind = kinds.lookup()
         # Row 0 is what a way with fewer others asks for: nothing.
         rows = {symbols: row for row, symbols in enumerate(kinds.sets, 1)}
         member = np.zeros((len(rows) + 1, kinds.count), dtype=bool)
         for symbols, row in rows.items():
-            member[row, self._kind[rows_of(symbols)]] = True
-        self._member = member.ravel()
+            member[row, kind[rows_of(symbols)]] = True
+        # A bit a set and kind: as bytes they were a third of what a matcher takes.
+        self._member = np.packbits(member, axis=1, bitorder="little").ravel()
+        self._byte, self._bit = kind >> 3, np.left_shift(1, kind & 7).astype(np.uint8)
+        width = -(-kinds.count // 8)
         shape = (OTHERS, len(ways))
-        self._row = np.zeros(shape, dtype=np.intp)
-        self._from = np.zeros(shape, dtype=np.intp)
-        self._length = np.ones(shape, dtype=np.intp)
+        self._row = np.zeros(shape, dtype=np.int32)
+        self._from = np.zeros(shape, dtype=np.int8)
+        self._length = np.ones(shape, dtype=np.int8)
         for index, way in enumerate(ways):
             for rank, other in enumerate(way.others):
-                self._row[rank, index] = rows[other.symbols] * kinds.count
+                self._row[rank, index] = rows[other.symbols] * width
                 self._from[rank, index] = other.first
                 self._length[rank, index] = other.last - other.first + 1
         # The colours of the first, and how many words their stretch is made of: one or two powers of two.
@@ -87,8 +89,8 @@ class Candidates:
         self._rarest = Colours({symbols for symbols in rarest if symbols is not None}, program)
         asked = {symbols: self._rarest.asked(symbols) for symbols in set(rarest) if symbols is not None}
         self._asked = np.array([np.uint64(ANY) if s is None else asked[s] for s in rarest], dtype=np.uint64)
-        self._power = np.frexp(self._length[0])[1].astype(np.intp) - 1
-        self._rest = self._length[0] - (1 << self._power)
+        self._power = (np.frexp(self._length[0])[1] - 1).astype(np.int8)
+        self._rest = (self._length[0] - np.left_shift(1, self._power)).astype(np.int8)
         self._powers = int(self._power.max(initial=0)) + 1
 
     def find(self, kept: Any, said_by: Any) -> tuple[Any, Any, Any, Any]:
@@ -132,8 +134,10 @@ class Candidates:
             found.append(pairs.find(rows, at, lines.take(at), seen[rarer]))
         places, lists, distances = (np.concatenate(parts) for parts in zip(*found, strict=True))
         bits = np.left_shift(np.uint32(1), _bit(said_by.take(places - REACH), distances).astype(np.uint32))
-        which, number, _ = spread(self._counts.take(lists))
-        ways = self._lists.take(self._begins.take(lists).take(which) + number)
+        begins = self._begins.take(lists)
+        which, number, _ = spread(self._begins.take(lists + 1) - begins)
+        number += begins.take(which)
+        ways = self._lists.take(number).astype(np.intp)
         met = np.flatnonzero((self._when.take(ways) & bits.take(which)) != 0)
         return places.take(which.take(met)), ways.take(met), rows
 
@@ -154,7 +158,7 @@ class Candidates:
         for power in range(1, self._powers):
             half = 1 << power - 1
             np.bitwise_or(colours[power - 1, :-half], colours[power - 1, half:], out=colours[power, :-half])
-        at = self._power.take(ways) * size
+        at = np.multiply(self._power.take(ways), size, dtype=np.intp)
         at += places
         at += self._from[0].take(ways)
         seen = flat.take(at)
@@ -167,14 +171,19 @@ class Candidates:
         """Which places have the way's other word of a rank near them."""
         row, length = self._row[rank].take(ways), self._length[rank].take(ways)
         at = places + self._from[rank].take(ways)
-        met = self._member.take(row + self._kind.take(rows.take(at)))
+        met = self._held(row, rows.take(at)) != 0
         open_ = np.flatnonzero(~met & (length > 1))
         if len(open_):
             # All words of all stretches that are still open, one after the other.
             which, within, begins = spread(length.take(open_) - 1)
-            words = self._kind.take(rows.take((at.take(open_) + 1).take(which) + within))
-            met[open_] = np.logical_or.reduceat(self._member.take(row.take(open_).take(which) + words), begins)
+            within += (at.take(open_) + 1).take(which)
+            held = self._held(row.take(open_).take(which), rows.take(within))
+            met[open_] = np.bitwise_or.reduceat(held, begins) != 0
         return met
+
+    def _held(self, row: Any, words: Any) -> Any:
+        """A bit where a word is in the set of a row, else 0."""
+        return self._member.take(row + self._byte.take(words)) & self._bit.take(words)
 
 
 def _taken(table: Any, rows: Any, out: Any) -> Any:

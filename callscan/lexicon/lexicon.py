@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ class Lexicon:
                 found.setdefault(issue.id, issue)
         return tuple(found[name] for name in sorted(found))
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 over the lexicons' files: what counted, whatever folder it lay in."""
         parts = (f"{code}:{sources.digest}" for code, sources in sorted(self._sources.items()))

@@ -32,10 +32,10 @@ _BY_TIME = attrgetter("start", "issue", "end")
 
 class _Expression:
     """A pattern's expressions, which are compiled when some text first calls for them: ``search`` looks for the first
-    match in a stretch of text; ``unless`` for what must not be within so many words around one. The pattern's tree is
+    match in a stretch of text; ``unless`` says what must not be within so many words around one. The pattern's tree is
     not kept: all of them are two hundred thousand objects, which the cycle collector would look at again and again."""
 
-    __slots__ = ("_others", "_written", "gaps", "search", "unless")
+    __slots__ = ("_searches", "_written", "gaps", "search", "unless")
 
     def __init__(self, pattern: Pattern, program: Program) -> None:
         self.gaps = has_gap(pattern.node)
@@ -43,18 +43,19 @@ class _Expression:
         first, whole = edge(pattern.node, program, last=False), program.expression(pattern.node)
         ahead = charset(first) if first else ""
         self._written = whole if whole.startswith(ahead) else f"(?={ahead}){whole}"
-        self._others = tuple((program.expression(other), reach) for other, reach in pattern.unless)
+        self.unless = tuple((program.expression(other), reach) for other, reach in pattern.unless)
         self.search: Any = self._first_search
-        self.unless: tuple[tuple[Any, int], ...] = ()
+        self._searches: tuple[tuple[Any, int], ...] | None = None
 
     def _first_search(self, text: str, low: int, high: int) -> Any:
-        self.unless = tuple((compiled(other).search, reach) for other, reach in self._others)
         self.search = compiled(self._written).search
         return self.search(text, low, high)
 
     def ruled_out(self, text: str, start: int, end: int) -> bool:
         """Whether something that must not be around a match is there."""
-        return any(search(text, max(0, start - reach), end + reach) is not None for search, reach in self.unless)
+        if self._searches is None:
+            self._searches = tuple((compiled(other).search, reach) for other, reach in self.unless)
+        return any(search(text, max(0, start - reach), end + reach) is not None for search, reach in self._searches)
 
 
 class _Compiled(_Expression):

@@ -122,8 +122,8 @@ class _Members:
     def __init__(self, numbers: Any, size: int) -> None:
         self._words = np.zeros((size >> 6) + 1, dtype=np.uint64)
         np.bitwise_or.at(self._words, numbers >> 6, np.left_shift(np.uint64(1), (numbers & 63).astype(np.uint64)))
-        counts = np.bitwise_count(self._words).astype(np.intp)
-        self._before = np.cumsum(counts) - counts
+        counts = np.bitwise_count(self._words)
+        self._before = (np.cumsum(counts, dtype=np.int32) - counts).astype(np.int32)
 
     def find(self, asked: Any) -> tuple[Any, Any]:
         """Which of some numbers are among them, by place in ``asked``, and the place of each of these."""
