@@ -1,14 +1,14 @@
 """Speed and word error rate of callscan beside its peers, on the same calls and the same weights, in one run.
 
-    python scripts/bench_peers.py --work DIR --peer whisperx=PYTHON --peer openai-whisper=PYTHON --openai-weights FILE
+    python scripts/bench_peers.py --work DIR --peer whisperx=PYTHON --peer openai-whisper=PYTHON
     python scripts/bench_peers.py --work DIR --shape small --calls 8 --repeats 1
 
 Each peer runs in its own environment: PYTHON is the interpreter of one that has it installed. Without ``--peer`` only
-callscan and faster-whisper run, in this environment. ``--openai-weights`` is the same model for openai-whisper, as
-``scripts/train_demo_model.py`` writes it into its work folder. All decode greedily and may use all cores. A system
-loads its model and hears one call before the clock starts; callscan's time includes hashing and the archive. Peers with
-batches are given the best of ``--batches``. The table gives medians, RTFx (seconds of audio for a second of work, each
-channel counts), how much faster callscan is, and the same in CPU time, which a busy machine changes less.
+callscan and faster-whisper run, in this environment. openai-whisper gets the same weights (``demo/openai_model.py``).
+All decode greedily and may use all cores. A system loads its model and hears one call before the clock starts;
+callscan's time includes hashing and the archive. Peers with batches are given the best of ``--batches``. The table
+gives medians, RTFx (seconds of audio for a second of work, each channel counts), how much faster callscan is, and the
+same in CPU time, which a busy machine changes less.
 
 Every repeat runs all systems in turn, so that a machine whose speed drifts is equally fast for all of them. What was
 run is kept in ``DIR/rounds.jsonl``: the same command goes on where it was ended. What is slow may be run ``--once``.
@@ -228,10 +228,11 @@ def run_openai(run: Run) -> Work:
     """openai-whisper; it has no batches and no VAD."""
     import numpy as np
     import torch
-    import whisper
+
+    from demo.openai_model import load
 
     torch.set_num_threads(CORES)
-    loaded = whisper.load_model(run.model, device=run.device)
+    loaded = load(Path(run.model), run.device)
     options = {"language": "fr", "beam_size": None, "fp16": False, "condition_on_previous_text": False}
 
     def work(files: list[Path]) -> Texts:
@@ -320,7 +321,6 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--model", default=str(Path(__file__).parents[1] / "callscan" / "demo" / "model"))
     parser.add_argument("--shape", default="", help="random weights of this shape instead")
-    parser.add_argument("--openai-weights", default="")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--compute-type", default="int8")
     parser.add_argument("--calls", type=int, default=200)
@@ -350,8 +350,7 @@ def main() -> None:
     pythons |= dict(item.split("=", 1) for item in options.peer)
 
     def ask(system: str, files: list[Path], batch: int) -> dict[str, Any]:
-        model = options.openai_weights if system == "openai-whisper" else options.model
-        run = Run(model, batch, options.device, options.compute_type, bool(options.shape))
+        run = Run(options.model, batch, options.device, options.compute_type, bool(options.shape))
         asked = {"system": system, "files": [str(f) for f in files], "run": asdict(run)}
         command = [pythons[system.split(" ")[0]], __file__, "--work", str(options.work), "--one", json.dumps(asked)]
         found = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout.splitlines()[-1]

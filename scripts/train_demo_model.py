@@ -174,14 +174,13 @@ def main() -> None:
     for stage in STAGES:
         train(stage, net, data, test, tokens, options.seed, options.work / f"{stage.name}.pt")
     # What follows needs CTranslate2, which the machine that trains may lack: there, take the checkpoints elsewhere.
-    from demo.export import export, export_openai
+    from demo.export import export
     from demo.heads import choose_heads
 
     ends = [torch.load(options.work / f"{stage.name}.pt", map_location="cpu")["net"] for stage in STAGES[-AVERAGED:]]
     weights = {name: torch.stack([end[name] for end in ends]).mean(0) for name in ends[0]}
     every = [(layer, head) for layer in range(DECODER_LAYERS) for head in range(HEADS)]
     export(weights, tokens, options.out, every)
-    export_openai(weights, tokens, options.work / "openai.pt")  # for scripts/bench_peers.py
     print("word times from heads {}, off by {:.3f} s in the median".format(*choose_heads(options.out, options.seed)))
 
 

@@ -14,7 +14,6 @@ from typing import Any
 
 import ctranslate2
 import numpy as np
-import torch
 import whisper
 from ctranslate2.specs import whisper_spec
 from numpy.typing import NDArray
@@ -133,48 +132,3 @@ def export(net: dict[str, Tensor], tokens: Tokens, folder: Path, heads: list[tup
     (folder / "callscan.json").write_text(json.dumps({"lengths": [5, 10]}) + "\n")
     if not ctranslate2.contains_model(str(folder)):
         raise RuntimeError(f"{folder} is not a model")
-
-
-def export_openai(net: dict[str, Tensor], tokens: Tokens, file: Path) -> None:
-    """Write the same weights as a checkpoint that ``whisper.load_model(file)`` of openai-whisper loads."""
-    table = torch.zeros(VOCABULARY, WIDTH)
-    table[:, 0] = IMPOSSIBLE
-    table[torch.tensor(tokens.all)] = net["embedding.weight"]
-    out = {
-        "encoder.conv1.weight": net["conv1.weight"],
-        "encoder.conv1.bias": net["conv1.bias"],
-        "encoder.conv2.weight": net["conv2.weight"],
-        "encoder.conv2.bias": net["conv2.bias"],
-        "encoder.positional_embedding": net["positions"],
-        "encoder.ln_post.weight": net["encoder_norm.weight"],
-        "encoder.ln_post.bias": net["encoder_norm.bias"],
-        "decoder.token_embedding.weight": table,
-        "decoder.positional_embedding": net["text_positions"],
-        "decoder.ln.weight": net["decoder_norm.weight"],
-        "decoder.ln.bias": net["decoder_norm.bias"],
-    }
-    parts = (("attn", "a", "n1"), ("cross_attn", "c", "n2"))
-    for side, count in (("encoder", ENCODER_LAYERS), ("decoder", DECODER_LAYERS)):
-        for i in range(count):
-            old, new = f"{side}.{i}", f"{side}.blocks.{i}"
-            for attention, own, norm in parts[: 1 if side == "encoder" else 2]:
-                key, value = net[f"{old}.{own}.kv.weight"].chunk(2)
-                out[f"{new}.{attention}.query.weight"] = net[f"{old}.{own}.q.weight"]
-                out[f"{new}.{attention}.query.bias"] = net[f"{old}.{own}.q.bias"]
-                out[f"{new}.{attention}.key.weight"] = key  # its bias changes nothing, and Whisper has none
-                out[f"{new}.{attention}.value.weight"] = value
-                out[f"{new}.{attention}.value.bias"] = net[f"{old}.{own}.kv.bias"][WIDTH:]
-                out[f"{new}.{attention}.out.weight"] = net[f"{old}.{own}.o.weight"]
-                out[f"{new}.{attention}.out.bias"] = net[f"{old}.{own}.o.bias"]
-                for end in ("weight", "bias"):
-                    out[f"{new}.{attention}_ln.{end}"] = net[f"{old}.{norm}.{end}"]
-            for end in ("weight", "bias"):
-                out[f"{new}.mlp.0.{end}"] = net[f"{old}.f1.{end}"]
-                out[f"{new}.mlp.2.{end}"] = net[f"{old}.f2.{end}"]
-                out[f"{new}.mlp_ln.{end}"] = net[f"{old}.n3.{end}"]
-    dims = {
-        "n_mels": 80, "n_vocab": VOCABULARY,
-        "n_audio_ctx": 1500, "n_audio_state": WIDTH, "n_audio_head": HEADS, "n_audio_layer": ENCODER_LAYERS,
-        "n_text_ctx": 448, "n_text_state": WIDTH, "n_text_head": HEADS, "n_text_layer": DECODER_LAYERS,
-    }  # fmt: skip
-    torch.save({"dims": dims, "model_state_dict": {name: value.clone() for name, value in out.items()}}, file)
