@@ -38,7 +38,8 @@ def build(
     ``contact_days`` days is a repeat contact; ``place`` is the folder that the page will lie in, so that it can link to
     the audio. UsageError where ``selection`` names a column that is not there.
     """
-    with database.connect() as connection:
+    # Some million calls are more than the memory that is allowed: what is too much is spilled beside the tables.
+    with database.connect(scratch=calls.parent) as connection:
         cuts = database.open_tables(connection, calls, hits, selection)
         coverage = count.coverage(connection)
         denominators = count.slices(connection, cuts)

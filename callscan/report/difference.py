@@ -41,7 +41,7 @@ class Change(Struct, frozen=True, kw_only=True):
 
 def difference(before: Path, after: Path) -> list[Change]:
     """Compare two ``hits.parquet`` over one archive: every issue that is in either, most changed first."""
-    with connect() as connection:
+    with connect(scratch=after.parent) as connection:
         for name, path in (("a", before), ("b", after)):
             connection.execute(
                 f"""CREATE TABLE {name} AS SELECT * FROM read_parquet({literal(path)}) WHERE counted

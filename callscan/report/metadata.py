@@ -104,14 +104,14 @@ def _as_map(connection: DuckDBPyConnection, table: pa.Table) -> pa.Table:
     return connection.sql(f"SELECT {keys}, map_from_entries({pairs}) AS metadata FROM given").to_arrow_table()
 
 
-def join(ledger: pa.Table, table: pa.Table) -> tuple[pa.Table, Metadata]:
+def join(ledger: pa.Table, table: pa.Table, scratch: Path) -> tuple[pa.Table, Metadata]:
     """The ledger with the rows of the operational table in its ``metadata``, where a value there replaces its own, and
     how the two met.
 
     A row that fits several recordings, or a recording that several rows fit, is not joined. Recordings with
-    the same bytes are one call here.
+    the same bytes are one call here. What is too much for memory is spilled to ``scratch``.
     """
-    with connect() as connection:
+    with connect(scratch=scratch) as connection:
         connection.register("ledger", ledger)
         connection.register("given", table)
         connection.execute("CREATE TABLE o AS SELECT *, row_number() OVER () AS number FROM given")

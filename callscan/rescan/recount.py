@@ -95,7 +95,7 @@ def recount(
         joined = None
         if table is not None:
             pq.write_table(table, folder / METADATA)
-            ledger, joined = join(ledger, table)
+            ledger, joined = join(ledger, table, folder)
         parts = match_archive(archive, lexicon, _due(ledger), folder, processes or os.cpu_count() or 1)
         assemble(
             ledger,

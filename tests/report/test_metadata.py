@@ -39,7 +39,7 @@ def ledger(*names: str, status: str = "scanned") -> pa.Table:
 def joined(tmp_path: Path, text: str, *names: str) -> tuple[dict[str, dict[str, str]], tuple[int, int, int, int]]:
     path = tmp_path / "calls.csv"
     path.write_text(text, encoding="utf-8")
-    table, told = join(ledger(*names), read(path, KEY))
+    table, told = join(ledger(*names), read(path, KEY), tmp_path)
     rows = {row["uri"]: dict(row["metadata"]) for row in table.to_pylist()}
     return rows, (told.rows, told.rows_without_call, told.calls_without_row, told.ambiguous)
 
@@ -77,7 +77,7 @@ def test_copies_of_one_recording_are_one_call(tmp_path: Path) -> None:
     copy = ledger("sud/a", status="duplicate").set_column(2, "key", first["key"])
     path = tmp_path / "calls.csv"
     path.write_text("call_id,queue\na,un\n")
-    table, told = join(pa.concat_tables([first, copy]), read(path, KEY))
+    table, told = join(pa.concat_tables([first, copy]), read(path, KEY), tmp_path)
     assert [dict(row["metadata"]) for row in table.to_pylist()] == [{"queue": "un"}] * 2
     assert (told.calls_without_row, told.ambiguous) == (0, 0)
 
