@@ -64,6 +64,8 @@ def report(
 
     _check_level(alert)
     selection = Selection(_day(since), _day(until), _conditions(where or ()), tuple(by or ()))
+    if selection.since and selection.until and selection.since > selection.until:
+        raise UsageError(f"--from {selection.since} is after --to {selection.until}", "name the earlier day first")
     found, page = cut(Archive(archive), selection, contact_days=contact_days, place=html.parent if html else None)
     if html:
         try:
@@ -283,5 +285,7 @@ def _conditions(texts: Sequence[str]) -> dict[str, str]:
         name, sign, value = text.partition("=")
         if not sign or not name:
             raise UsageError(f"{text!r} is no condition", "write it as --where queue=billing")
+        if name.strip() in conditions:
+            raise UsageError(f"two values for {name.strip()}", "no call has both: ask for one at a time")
         conditions[name.strip()] = value.strip()
     return conditions

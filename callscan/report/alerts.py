@@ -12,7 +12,7 @@ from callscan.report.contract import Alert
 from callscan.report.count import evidence
 from callscan.report.database import CALENDAR, literal
 from callscan.report.stats import benjamini_hochberg
-from callscan.report.warning import Finding, examine, weekday_factors
+from callscan.report.warning import BASELINE, STARTS, Finding, examine, reference, weekday_factors
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -52,7 +52,8 @@ def alerts(connection: DuckDBPyConnection, cuts: Mapping[str, str]) -> tuple[lis
     row = connection.execute("SELECT min(CAST(start_time AS DATE)), max(CAST(start_time AS DATE)) FROM c").fetchall()[0]
     if row[0] is None:
         return [], 0, {}
-    first: date = row[0]
+    # No day before what the oldest test looks back to: one misdated call must not make a series of fifty years.
+    first = max(row[0], row[1] - timedelta(days=HISTORY + STARTS[-1] + BASELINE))
     days = (row[1] - first).days + 1
     overall = _series(connection, "''", first, days)
     found, tested = _tested("", overall, {}, first, days - 1)
@@ -74,13 +75,13 @@ def _series(connection: DuckDBPyConnection, expression: str, first: date, days: 
     of: dict[str, list[int]] = {}
     for value, day, calls in connection.execute(
         f"""SELECT {expression} AS value, {number} AS day, count(*) FROM c
-        WHERE start_time IS NOT NULL AND {expression} IS NOT NULL GROUP BY value, day"""
+        WHERE start_time >= DATE '{first}' AND {expression} IS NOT NULL GROUP BY value, day"""
     ).fetchall():
         of.setdefault(value, [0] * days)[day] = calls
     calls_of: dict[tuple[str, str], list[int]] = {}
     for issue, value, day, calls in connection.execute(
         f"""SELECT ic.issue, {expression} AS value, {number} AS day, count(*) FROM ic JOIN c ON c.key = ic.key
-        WHERE start_time IS NOT NULL AND {expression} IS NOT NULL GROUP BY ic.issue, value, day"""
+        WHERE start_time >= DATE '{first}' AND {expression} IS NOT NULL GROUP BY ic.issue, value, day"""
     ).fetchall():
         calls_of.setdefault((issue, value), [0] * days)[day] = calls
     return [Series(issue, value, calls, of[value]) for (issue, value), calls in sorted(calls_of.items())]
@@ -94,7 +95,7 @@ def _tested(
     findings: list[tuple[Series, Finding]] = []
     for one in series:
         larger = overall.get(one.issue)
-        factors = weekday_factors(larger.calls, larger.of, max(0, today - 56), today) if larger else None
+        factors = weekday_factors(larger.calls, larger.of, *reference(today)) if larger else None
         finding = examine(one.calls, one.of, today, factors)
         if finding:
             findings.append((one, finding))

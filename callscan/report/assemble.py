@@ -17,19 +17,30 @@ if TYPE_CHECKING:
 ROW_GROUP = 100_000
 """Rows a Parquet row group: fixed, so that the same rows are the same bytes."""
 
-_START = "regexp_replace(trim(metadata['start_time']), '(Z|[+-][0-9]{2}:?[0-9]{2})$', '')"
+# Years have four digits, and days come before months, as France writes them; anything else is no date, rather than a
+# date of the first century.
+_CLOCK = "([T ][0-9]{1,2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?)?"
+_WRITTEN = (
+    "regexp_replace(trim(metadata['start_time']), '(:[0-9]{2}([.][0-9]+)?) ?(Z|UTC|[+-][0-9]{2}(:?[0-9]{2})?)$', '\\1')"
+)
+_START = f"""TRY_CAST(CASE
+        WHEN regexp_full_match({_WRITTEN}, '[12][0-9]{{3}}-[0-9]{{1,2}}-[0-9]{{1,2}}{_CLOCK}') THEN {_WRITTEN}
+        WHEN regexp_full_match({_WRITTEN}, '[0-9]{{1,2}}[/.][0-9]{{1,2}}[/.][12][0-9]{{3}}{_CLOCK}')
+        THEN regexp_replace({_WRITTEN}, '^([0-9]+).([0-9]+).([0-9]+)', '\\3-\\2-\\1')
+    END AS TIMESTAMP)"""
 # A decimal comma is how French tables write 12,5.
 _NUMBER = "TRY_CAST(replace(metadata['{name}'], ',', '.') AS DOUBLE)"
+_FINITE = f"CASE WHEN isfinite({_NUMBER}) THEN {_NUMBER} END"
 _OWN = ("start_time", "queue", "agent", "wait_seconds", "transfers", "caller_number", "caller")
 
 _CALLS = f"""
 SELECT l.key, l.call_id, l.uri, l.status, l.reason, l.detail,
     l.status IN ('scanned', 'degraded') AND m.words IS NOT NULL AS counted,
-    TRY_CAST({_START} AS TIMESTAMP) AS start_time,
+    {_START} AS start_time,
     nullif(trim(metadata['queue']), '') AS queue,
     nullif(trim(metadata['agent']), '') AS agent,
-    {_NUMBER.format(name="wait_seconds")} AS wait_seconds,
-    {_NUMBER.format(name="transfers")} AS transfers,
+    {_FINITE.format(name="wait_seconds")} AS wait_seconds,
+    {_FINITE.format(name="transfers")} AS transfers,
     p.caller,
     map_from_entries(list_sort(list_filter(map_entries(metadata), lambda e: e.key NOT IN {_OWN}))) AS metadata,
     {", ".join(f"m.{name}" for name in MEASURES)}

@@ -45,10 +45,10 @@ SELECT
     count(*) FILTER (known AND history),
     count(*) FILTER (known AND history AND repeat),
     coalesce(sum(hits) FILTER (known AND history AND repeat), 0)::BIGINT,
-    count(*) FILTER (known AND history AND NOT repeat AND (again OR future)),
+    count(*) FILTER (known AND history AND NOT repeat AND future),
     count(*) FILTER (known AND history AND NOT repeat AND NOT again AND future),
     coalesce(sum(hits) FILTER (known AND history AND NOT repeat AND NOT again AND future), 0)::BIGINT,
-    count(*) FILTER (known AND history AND NOT repeat AND NOT again AND NOT future),
+    count(*) FILTER (known AND history AND NOT repeat AND NOT future),
     count(*) FILTER (known AND history AND repeat AND spoken),
     count(*) FILTER (known AND history AND NOT repeat AND spoken),
     count(*) FILTER (known AND history AND repeat AND NOT spoken),
@@ -62,7 +62,8 @@ def repeat_contact(connection: DuckDBPyConnection, days: int = DAYS) -> RepeatCo
     """Repeat contact by number within ``days`` days; None where no call has a number and a start time.
 
     A call is judged only where the archive reaches ``days`` days back from it: before that, an earlier call may have
-    been missed. A first call counts as resolved only where the archive reaches as far ahead.
+    been missed. A first call is judged only where the archive reaches as far ahead: of later ones, those that were
+    followed by another are known and those that will not be are not, so a rate over them would be too low.
     """
     row = connection.execute(_CONTACTS.format(days=int(days), spoken=SPOKEN)).fetchall()[0]
     if not row[0]:

@@ -25,6 +25,8 @@ CALENDAR = {
 STANDARD_COLUMNS = ("start_time", "wait_seconds", "transfers", "status", "reason", "channels")
 """Further columns of ``calls.parquet`` that a person can name; what is in no column of its own is in ``metadata``."""
 
+_OF_METADATA = "metadata."
+
 NATURAL = {"queue": "queue", "agent": "agent", "language": "language"}
 """Columns that every report is cut by where they hold anything."""
 
@@ -33,7 +35,8 @@ NATURAL = {"queue": "queue", "agent": "agent", "language": "language"}
 class Selection:
     """Which calls to report on, and by which further columns.
 
-    ``since`` and ``until`` are days, both included; ``where`` maps a column to the value it must have; ``by`` names
+    ``since`` and ``until`` are days, both included; ``where`` maps a column to the value it must have, empty for calls
+    that have none; ``by`` names
     columns to break every issue down by, beside the calendar, queue, agent and language.
     """
 
@@ -66,14 +69,23 @@ def literal(text: str | Path) -> str:
 
 
 def column(connection: DuckDBPyConnection, name: str) -> str:
-    """The SQL expression of a column that a person named; UsageError where there is no such column."""
+    """The SQL expression of a column that a person named; UsageError where there is no such column, or two of them:
+    ``metadata.NAME`` is always the one of the metadata."""
+    held = metadata_columns(connection)
+    of_metadata = name.removeprefix(_OF_METADATA)
+    if name != of_metadata and of_metadata in held:
+        return f"metadata[{literal(of_metadata)}]"
+    own = (*CALENDAR, *STANDARD_COLUMNS, *NATURAL)
+    if name in own and name in held:
+        hint = f"write {_OF_METADATA}{name} for the metadata's"
+        raise UsageError(f"{name!r} is a column of the metadata and one of callscan's own", hint)
     if name in CALENDAR:
         return CALENDAR[name]
     if name in (*STANDARD_COLUMNS, *NATURAL):
         return f"regexp_replace(CAST({name} AS VARCHAR), '\\.0$', '')"  # two transfers are "2", not "2.0"
-    if name in metadata_columns(connection):
+    if name in held:
         return f"metadata[{literal(name)}]"
-    known = sorted({*CALENDAR, *STANDARD_COLUMNS, *NATURAL, *metadata_columns(connection)})
+    known = sorted({*own, *held})
     raise UsageError(f"no column {name!r} in the metadata of these calls", f"columns: {', '.join(known)}")
 
 
@@ -99,7 +111,8 @@ def open_tables(connection: DuckDBPyConnection, calls: Path, hits: Path, selecti
     if selection.until:
         conditions.append(f"start_time < DATE {literal(selection.until.isoformat())} + INTERVAL 1 DAY")
     for name, value in sorted(selection.where.items()):
-        conditions.append(f"{column(connection, name)} = {literal(value)}")
+        # A cell left empty is null here.
+        conditions.append(f"coalesce({column(connection, name)}, '') = {literal(value)}")
     cuts = cut_columns(connection, selection.by)
     derived = ", ".join(f'{expression} AS "cut_{index}"' for index, expression in enumerate(cuts.values()))
     connection.execute(

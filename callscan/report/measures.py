@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 
 _SIDES_KNOWN = "speakers IN ('channels', 'diarised')"
+_VOICES_TOLD_APART = "speakers <> 'unknown'"
 
 MEASURES: tuple[tuple[str, str, str], ...] = (
     ("talk_share_customer", "share", "talk_customer / nullif(talk_customer + talk_agent, 0)"),
     ("talk_share_agent", "share", "talk_agent / nullif(talk_customer + talk_agent, 0)"),
     ("silence_share", "share", "silence / nullif(duration, 0)"),
     ("longest_silence", "seconds", "longest_silence"),
-    ("overtalk_share", "share", "overtalk / nullif(speech, 0)"),
+    ("overtalk_share", "share", f"CASE WHEN {_VOICES_TOLD_APART} THEN overtalk / nullif(speech, 0) END"),
     ("duration", "seconds", "duration"),
     ("interruptions_customer", "count", f"CASE WHEN {_SIDES_KNOWN} THEN interruptions_customer END"),
     ("interruptions_agent", "count", f"CASE WHEN {_SIDES_KNOWN} THEN interruptions_agent END"),

@@ -6,6 +6,8 @@ known in part only. Every other column is metadata. What does not fit exactly on
 
 from __future__ import annotations
 
+import csv
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,13 +22,15 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _KEYS = ("call_id", "file")
+_DELIMITERS = ",;\t|"
 
 _JOIN = """
 CREATE TABLE names AS
-SELECT uri, call_id, key, status, parse_filename(uri) AS file FROM ledger;
+SELECT uri, call_id, status, parse_filename(uri) AS file, CASE WHEN key = '' THEN uri ELSE key END AS content
+FROM ledger;
 
 CREATE TABLE pairs AS
-SELECT DISTINCT o.number, n.uri, CASE WHEN n.key = '' THEN n.uri ELSE n.key END AS content FROM (
+SELECT DISTINCT o.number, n.uri, n.content FROM (
     SELECT o.number, n.uri FROM o JOIN names AS n ON o.call_id = n.call_id WHERE o.call_id <> ''
     UNION
     SELECT o.number, n.uri FROM o JOIN names AS n ON o.file = n.file WHERE o.call_id = ''
@@ -37,47 +41,103 @@ SELECT DISTINCT o.number, n.uri, CASE WHEN n.key = '' THEN n.uri ELSE n.key END 
 ) AS o JOIN names AS n ON n.uri = o.uri;
 
 CREATE TABLE joined AS
-SELECT uri, any_value(number) AS number FROM pairs
-WHERE number IN (SELECT number FROM pairs GROUP BY number HAVING count(DISTINCT content) = 1)
-GROUP BY uri HAVING count(*) = 1;
+WITH sure AS (
+    SELECT * FROM pairs
+    WHERE number IN (SELECT number FROM pairs GROUP BY number HAVING count(DISTINCT content) = 1)
+)
+SELECT uri, any_value(number) AS number FROM sure GROUP BY uri HAVING count(*) = 1
+UNION ALL
+-- Of copies of one recording, a row may name any: the others have it too, where none names them.
+SELECT n.uri, any_value(sure.number) FROM names AS n JOIN sure USING (content)
+WHERE n.uri NOT IN (SELECT uri FROM pairs) GROUP BY n.uri HAVING count(DISTINCT sure.number) = 1;
 """
 
 
 def read(path: Path, caller_key: bytes) -> pa.Table:
     """A CSV or Parquet file as a table of strings: ``call_id``, ``file`` (empty where the row does not say) and
     ``metadata`` (a map). Caller numbers are pseudonyms from here on."""
-    import duckdb
+    import pyarrow as pa
 
     if not path.is_file():
         raise UsageError(f"no metadata file {path}", "a CSV or Parquet file with a column call_id or file")
+    try:
+        table = _parquet(path) if path.suffix.lower() == ".parquet" else _csv(path)
+    except (pa.ArrowException, OSError, csv.Error) as error:
+        first = str(error).splitlines()[0]
+        raise UsageError(f"cannot read {path}: {first}", "CSV with a header line, or Parquet") from error
+    if not set(_KEYS) & set(table.column_names):
+        raise UsageError(f"{path} has neither a column call_id nor a column file", "add one: it names the recording")
     with connect() as connection:
-        try:
-            if path.suffix.lower() == ".parquet":
-                table = connection.sql(
-                    f"SELECT COLUMNS(*)::VARCHAR FROM read_parquet({literal(path)})"
-                ).to_arrow_table()
-            else:
-                table = _csv(connection, path)
-        except duckdb.Error as error:
-            first = str(error).splitlines()[0]
-            raise UsageError(f"cannot read {path}: {first}", "CSV with a header line, or Parquet") from error
-        table = table.rename_columns([name.strip().lower() for name in table.column_names])
-        if not set(_KEYS) & set(table.column_names):
-            raise UsageError(
-                f"{path} has neither a column call_id nor a column file", "add one: it names the recording"
-            )
         return _as_map(connection, _without_numbers(table, caller_key))
 
 
-def _csv(connection: DuckDBPyConnection, path: Path) -> pa.Table:
-    """Text columns of a CSV file with any usual delimiter; Latin-1 where it is not UTF-8, as French Excel writes it."""
+def _parquet(path: Path) -> pa.Table:
+    """The columns of a Parquet file; times as the clocks of their own zone show them."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    table = pq.ParquetFile(path).read()
+    columns = [
+        pc.local_timestamp(column) if pa.types.is_timestamp(column.type) and column.type.tz else column
+        for column in table.columns
+    ]
+    return pa.table(columns, names=_names(table.column_names))
+
+
+def _csv(path: Path) -> pa.Table:
+    """Text columns of a CSV file with any usual delimiter; Latin-1 where it is not UTF-8, as French Excel writes it.
+
+    The delimiter is the one that makes a key of the first line, and nothing is guessed from the others: a row that has
+    more or fewer cells than the first is an error, which names it.
+    """
+    import pyarrow as pa
+    from pyarrow import csv as reader
+
     try:
         path.read_text(encoding="utf-8-sig")
-        encoding = "utf-8"
+        encoding = "utf-8-sig"
     except UnicodeDecodeError:
         encoding = "latin-1"
-    query = f"SELECT * FROM read_csv({literal(path)}, header = true, all_varchar = true, encoding = '{encoding}')"
-    return connection.sql(query).to_arrow_table()
+    for delimiter in _DELIMITERS:
+        with path.open(encoding=encoding, newline="") as file:
+            names = _names(next(csv.reader(file, delimiter=delimiter), []))
+        if set(_KEYS) & set(names):
+            break
+    else:
+        return pa.table({})
+    wrong: list[reader.InvalidRow] = []
+
+    def refuse(row: reader.InvalidRow) -> str:
+        wrong.append(row)
+        return "error"
+
+    try:
+        return reader.read_csv(
+            path,
+            # One thread: only then is a wrong row's number known.
+            reader.ReadOptions(use_threads=False, column_names=names, skip_rows=1, encoding=encoding[:5]),
+            reader.ParseOptions(delimiter=delimiter, newlines_in_values=True, invalid_row_handler=refuse),
+            reader.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False),
+        )
+    except pa.ArrowInvalid as error:
+        if not wrong:
+            raise
+        row = wrong[0]
+        raise UsageError(
+            f"{path}, row {row.number}: {row.actual_columns} cells, the first row has {row.expected_columns}",
+            "write it with as many, or take it out",
+        ) from error
+
+
+def _names(given: Sequence[str]) -> list[str]:
+    """Column names as they are known here; further columns of one name, and those without any, get a number."""
+    found: list[str] = []
+    for place, written in enumerate(given, 1):
+        name = written.strip().lower() or f"column_{place}"
+        number = found.count(name) + sum(one.startswith(f"{name}_") for one in found)
+        found.append(f"{name}_{number}" if name in found else name)
+    return found
 
 
 def _without_numbers(table: pa.Table, caller_key: bytes) -> pa.Table:
@@ -86,18 +146,22 @@ def _without_numbers(table: pa.Table, caller_key: bytes) -> pa.Table:
 
     if "caller_number" not in table.column_names:
         return table
-    numbers = table["caller_number"].to_pylist()
+    numbers = table["caller_number"].cast(pa.string()).to_pylist()
     callers = pa.array([pseudonym(n, caller_key) if n else None for n in numbers], pa.string())
-    position = table.column_names.index("caller_number")
-    return table.set_column(position, "caller", callers)
+    # Where a table has both, the other is no pseudonym: a name, perhaps.
+    table = table.drop_columns([name for name in ("caller_number", "caller") if name in table.column_names])
+    return table.append_column("caller", callers)
 
 
 def _as_map(connection: DuckDBPyConnection, table: pa.Table) -> pa.Table:
-    """Columns other than the keys as one map a row, empty cells left out."""
+    """Columns other than the keys as one map a row, empty cells left out; values as DuckDB writes them."""
     columns = sorted(set(table.column_names) - set(_KEYS))
-    entries = ", ".join(f'{{k: {literal(name)}, v: "{name.replace(chr(34), chr(34) * 2)}"}}' for name in columns)
+    entries = ", ".join(
+        f'{{k: {literal(name)}, v: "{name.replace(chr(34), chr(34) * 2)}"::VARCHAR}}' for name in columns
+    )
     keys = ", ".join(
-        f"coalesce(trim({name}), '') AS {name}" if name in table.column_names else f"'' AS {name}" for name in _KEYS
+        f"coalesce(trim({name}::VARCHAR), '') AS {name}" if name in table.column_names else f"'' AS {name}"
+        for name in _KEYS
     )
     connection.register("given", table)
     pairs = f"list_filter([{entries}], lambda e: trim(e.v) <> '')" if entries else "[]::STRUCT(k VARCHAR, v VARCHAR)[]"

@@ -78,29 +78,36 @@ def weekday_factors(calls: Sequence[int], of: Sequence[int], first: int, last: i
     return factors
 
 
+def reference(today: int) -> tuple[int, int]:
+    """The first and the last of the days up to ``today`` that no start of a rise touches. The last is ``today`` itself
+    where the history is too short for any start."""
+    oldest = max(0, today - STARTS[-1] - BASELINE + 1)
+    # A start of the rise leaves four weeks before it; with a short history only the latest starts do.
+    return oldest, min(max(oldest + BASELINE, today - STARTS[-1] + 1) - 1, today)
+
+
 def examine(
     calls: Sequence[int], of: Sequence[int], today: int, factors: Sequence[float] | None = None
 ) -> Finding | None:
     """Test one series on the day ``today``; None where the history is too short to say anything.
 
     ``calls[d]`` of ``of[d]`` calls had the issue on day ``d``. ``factors`` are :func:`weekday_factors` of a larger
-    series that this one is a slice of; by default they are taken from this one.
+    series that this one is a slice of, over its :func:`reference`; by default they are taken from this one.
     """
     if not of[today]:
         return None
-    oldest = max(0, today - STARTS[-1] - BASELINE + 1)
-    # A start of the rise leaves four weeks before it; with a short history only the latest starts do.
-    earliest = max(oldest + BASELINE, today - STARTS[-1] + 1)
+    oldest, last = reference(today)
+    earliest = last + 1
     if earliest > today or sum(1 for d in range(oldest, earliest) if of[d]) < MIN_DAYS:
         return None
     if factors is None:
-        factors = weekday_factors(calls, of, oldest, earliest - 1)
+        factors = weekday_factors(calls, of, oldest, last)
     exposure = [of[d] * factors[d % 7] for d in range(oldest, today + 1)]
     counts = calls[oldest : today + 1]
-    reference = earliest - oldest
-    spread = dispersion(counts[:reference], exposure[:reference])
+    begin = earliest - oldest
+    spread = dispersion(counts[:begin], exposure[:begin])
     ears_p, ears_from = _ears(counts, exposure, spread)
-    cusum, cusum_p, cusum_from = _cusum(counts, exposure, reference, spread)
+    cusum, cusum_p, cusum_from = _cusum(counts, exposure, begin, spread)
     # Both look at the same days: twice the smaller of two p-values is a p-value whatever their dependence.
     p_value = min(1.0, 2 * min(ears_p, cusum_p))
     by_ears = ears_p <= cusum_p

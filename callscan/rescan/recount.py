@@ -134,7 +134,11 @@ def cut(
     with tempfile.TemporaryDirectory(prefix="callscan-") as scratch:
         folder = Path(scratch)
         for name in ("calls.parquet", "hits.parquet"):
-            (folder / name).write_bytes(archive.store.read(f"{FOLDER}/{name}"))
+            try:
+                (folder / name).write_bytes(archive.store.read(f"{FOLDER}/{name}"))
+            except FileNotFoundError:
+                missing = f"{FOLDER}/{name} is missing in {archive.url}"
+                raise ArchiveError(missing, "callscan rescan makes the tables again") from None
         infos = [IssueInfo(i.id, i.label.fr, i.label.en, i.severity, i.speaker) for i in last.issues]
         return build(
             folder / "calls.parquet",

@@ -6,6 +6,7 @@ import csv
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -268,8 +269,6 @@ def test_same_bytes_again(tmp_path: Path) -> None:
 
 
 def degraded(record: CallRecord) -> CallRecord:
-    from dataclasses import replace
-
     return replace(record, status="degraded", reason="truncated")
 
 
@@ -301,6 +300,21 @@ def test_denominator(tmp_path: Path, case: str) -> None:
     issue = next(issue for issue in report.issues if issue.id == "delivery")
     assert (issue.calls, issue.of) == (calls, of)
     assert issue.calls_per_100 == (100 * calls / of if of else None)
+
+
+def test_overtalk_is_of_the_calls_in_which_voices_are_told_apart(tmp_path: Path) -> None:
+    both: Any = call("both", [("agent", "un deux trois quatre"), ("customer", "oui oui")])
+    agent, customer = both.transcript.speech
+    over = (agent, tuple(replace(span, start=agent[0].start, end=agent[0].end) for span in customer))
+    told = replace(both, transcript=replace(both.transcript, speech=over))
+    mono = replace(told, call_id="mono", uri="calls/mono.wav", key="0" * 64, audio=replace(told.audio, channels=1))
+    alone = replace(mono.transcript, speech=(agent,), segments=mono.transcript.segments[:1])
+    mono = replace(mono, transcript=replace(alone, segments=(replace(alone.segments[0], speaker="unknown"),)))
+    report = count(make_archive(tmp_path / "archive", [told, mono]), PhraseLexicon())
+    (overtalk,) = [measure for measure in report.interaction if measure.name == "overtalk_share"]
+    assert overtalk.calls == 1
+    assert overtalk.mean == overtalk.median is not None
+    assert overtalk.mean > 0.4
 
 
 def test_speaker_that_nobody_knows(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -82,6 +83,19 @@ def test_copies_of_one_recording_are_one_call(tmp_path: Path) -> None:
     assert (told.calls_without_row, told.ambiguous) == (0, 0)
 
 
+def test_a_row_may_name_any_copy(tmp_path: Path) -> None:
+    first = ledger("a")
+    copy = ledger("b", status="duplicate").set_column(2, "key", first["key"])
+    path = tmp_path / "calls.csv"
+    path.write_text("call_id,queue\nb,un\n")
+    table, told = join(pa.concat_tables([first, copy]), read(path, KEY), tmp_path)
+    assert [dict(row["metadata"]) for row in table.to_pylist()] == [{"queue": "un"}] * 2
+    assert (told.rows_without_call, told.calls_without_row) == (0, 0)
+    path.write_text("call_id,queue\nb,un\na,deux\n")
+    table, _ = join(pa.concat_tables([first, copy]), read(path, KEY), tmp_path)
+    assert [dict(row["metadata"]) for row in table.to_pylist()] == [{"queue": "deux"}, {"queue": "un"}]
+
+
 def test_latin_1_and_empty_cells(tmp_path: Path) -> None:
     path = tmp_path / "calls.csv"
     path.write_bytes("call_id;queue;agent\na;réclamation;\nb;  ;x\n".encode("latin-1"))
@@ -94,6 +108,80 @@ def test_parquet(tmp_path: Path) -> None:
     pq.write_table(pa.table({"call_id": ["a"], "wait_seconds": [12.5], "caller_number": ["0612345678"]}), path)
     (row,) = read(path, KEY).to_pylist()
     assert dict(row["metadata"]) == {"wait_seconds": "12.5", "caller": pseudonym("+33612345678", KEY)}
+
+
+def test_times_in_parquet_are_those_of_their_own_zone(tmp_path: Path) -> None:
+    path = tmp_path / "calls[1].parquet"
+    moment = pa.array([datetime(2026, 5, 12, 10)], pa.timestamp("us", tz="Europe/Paris"))
+    pq.write_table(pa.table({"Call_ID": ["a"], "start_time": moment}), path)
+    (row,) = read(path, KEY).to_pylist()
+    assert dict(row["metadata"]) == {"start_time": "2026-05-12 12:00:00"}
+
+
+def test_columns_without_a_name_or_with_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "calls.csv"
+    path.write_text('call_id;queue;queue;\na;"un\nou deux";x;y\n\n')
+    (row,) = read(path, KEY).to_pylist()
+    assert dict(row["metadata"]) == {"queue": "un\nou deux", "queue_1": "x", "column_4": "y"}
+
+
+def test_a_name_beside_the_number_is_no_pseudonym(tmp_path: Path) -> None:
+    path = tmp_path / "calls.csv"
+    path.write_text("call_id,caller,caller_number\na,Jean,0612345678\nb,Anne,\n")
+    rows = [dict(row["metadata"]) for row in read(path, KEY).to_pylist()]
+    assert rows == [{"caller": pseudonym("0612345678", KEY)}, {}]
+
+
+@pytest.mark.parametrize("wrong", ["Total: 3", "d,un,deux", "call_id,queue,agent"])
+def test_a_row_that_is_not_like_the_first_is_named(tmp_path: Path, wrong: str) -> None:
+    path = tmp_path / "calls.csv"
+    path.write_text(f"call_id,queue\na,un\nb,deux\n{wrong}\nc,trois\n")
+    with pytest.raises(UsageError, match=r"calls.csv, row 4: \d cells, the first row has 2"):
+        read(path, KEY)
+
+
+DATES = {
+    "2026-05-12T14:30:00+02:00": "2026-05-12 14:30:00",
+    "2026-05-12 14:30:00+02": "2026-05-12 14:30:00",
+    "2026-05-12 14:30:00.5Z": "2026-05-12 14:30:00.500000",
+    "2026-05-12": "2026-05-12 00:00:00",
+    "12/05/2026 14:30": "2026-05-12 14:30:00",
+    "12.5.2026": "2026-05-12 00:00:00",
+    "12/05/26 14:30": None,
+    "2026-05-12 02:30:00 PM": None,
+    "13/13/2026": None,
+    "infinity": None,
+    "hier": None,
+}
+
+
+def test_what_is_a_date_and_what_is_a_number(tmp_path: Path) -> None:
+    waits = ["12,5", "nan", "inf", "-infinity", "x", "3", "4", "5"]
+    records = [
+        call(f"c{n:02d}", [("customer", "oui")], start_time=written, wait_seconds=waits[n % len(waits)])
+        for n, written in enumerate(DATES)
+    ]
+    report = count(make_archive(tmp_path / "archive", records), PhraseLexicon())
+    calls = pq.read_table(tmp_path / "archive" / "report" / "calls.parquet").to_pylist()
+    assert [row["start_time"] and str(row["start_time"]) for row in calls] == list(DATES.values())
+    assert [row["wait_seconds"] for row in calls[:8]] == [12.5, None, None, None, None, 3, 4, 5]
+    assert (report.cut.undated, report.first_day, report.last_day) == (5, "2026-05-12", "2026-05-12")
+
+
+@pytest.mark.parametrize("days", [16, 28])
+def test_first_contact_resolution_does_not_depend_on_how_far_the_archive_reaches(tmp_path: Path, days: int) -> None:
+    first, records = datetime(2026, 1, 1, 9), []
+    for number in range(days * 12):
+        start = first + timedelta(days=number // 12, minutes=number)
+        # One caller in four calls again three days later, if the archive goes on for so long.
+        for again in (start, start + timedelta(days=3))[: 1 + (number % 4 == 0)]:
+            if again < first + timedelta(days=days):
+                who = {"start_time": again.isoformat(), "caller_number": f"06{number:08d}"}
+                records.append(call(f"{again:%m%d}-{number}", [("customer", "oui")], **who))
+    contact = count(make_archive(tmp_path / "archive", records), PhraseLexicon()).repeat_contact
+    assert contact is not None
+    assert contact.resolved.calls_per_100 == 75.0
+    assert contact.undecided > 0
 
 
 @pytest.mark.parametrize("text", ["queue\nx\n", ""])

@@ -9,6 +9,7 @@ import wave
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -61,7 +62,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path = root / "calls" / f"{record.call_id} #1 été?.wav"
         if record.audio:
             silent(path, record.audio.decoded)
-        records.append(replace(record, uri=str(path)))
+        # The table of some calls has no product.
+        given = {name: value for name, value in record.metadata.items() if name != "produit" or len(records) % 3}
+        records.append(replace(record, uri=str(path), metadata=MappingProxyType(given)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CALLSCAN_CALLER_KEY", "00112233445566778899aabbccddeeff")
         archive = make_archive(root / "archive", records)
@@ -173,6 +176,19 @@ def test_numbers_on_the_page_are_those_of_the_report(browser: Any, folder: Path)
     page.locator("#focus a", has_text="agent-2").click()
     page.wait_for_selector(".chip >> nth=1")
     hits = next(cell["hits"] for cell in billing["by"]["agent"] if cell["value"] == "agent-2")
+    assert page.locator("#evidence-count").inner_text().startswith(f"{hits} quotes")
+
+
+@needs_browser
+def test_calls_whose_cell_is_empty(browser: Any, folder: Path) -> None:
+    report = json.loads((folder / "report.json").read_text())
+    issue, hits = next(
+        (issue["id"], cell["hits"])
+        for issue in report["issues"]
+        for cell in issue["by"]["produit"]
+        if cell["value"] is None and cell["hits"]
+    )
+    page = Visit(browser, folder / "report.html", f"#issue={issue}&column=produit").page
     assert page.locator("#evidence-count").inner_text().startswith(f"{hits} quotes")
 
 

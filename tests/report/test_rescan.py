@@ -124,6 +124,25 @@ def test_where_is_a_value_and_never_sql(archive: Archive) -> None:
         cut(archive, Selection(by=("queue'] OR true --",)))
 
 
+def test_a_column_of_the_metadata_that_is_named_as_one_of_ours(tmp_path: Path) -> None:
+    records = [call(f"c{n}", [("customer", "oui")], reason="panne" if n < 3 else "") for n in range(5)]
+    archive = make_archive(tmp_path / "archive", records)
+    count(archive, PhraseLexicon())
+    with pytest.raises(UsageError, match="'reason'") as caught:
+        cut(archive, Selection(by=("reason",)))
+    assert "metadata.reason" in caught.value.hint
+    report, _ = cut(archive, Selection(by=("metadata.reason",), where={"metadata.reason": "panne"}))
+    assert (report.calls, [(s.value, s.of) for s in report.slices["metadata.reason"]]) == (3, [("panne", 3)])
+    assert cut(archive, Selection(where={"metadata.reason": ""}))[0].calls == 2
+
+
+def test_tables_that_are_missing(archive: Archive) -> None:
+    count(archive, PhraseLexicon())
+    (Path(archive.url) / "report" / "calls.parquet").unlink()
+    with pytest.raises(ArchiveError, match=r"calls.parquet is missing"):
+        cut(archive, Selection())
+
+
 def test_before_the_first_count(archive: Archive) -> None:
     with pytest.raises(ArchiveError, match="no report"):
         cut(archive, Selection())
@@ -175,6 +194,21 @@ def test_a_planted_leak_is_in_the_report(tmp_path: Path) -> None:
     assert {alert.level for alert in at_least(report.alerts, "alarm")} <= {"alarm"}
     with pytest.raises(UsageError):
         at_least(report.alerts, "panic")
+
+
+def test_one_misdated_call_does_not_stretch_the_series(tmp_path: Path) -> None:
+    records = leak_world()
+    stray = call("stray", [("customer", "alors colis jamais arrivé")], start_time="1970-01-01T00:00:00", queue="nord")
+    first = count(make_archive(tmp_path / "first", records, shard_size=500), PhraseLexicon())
+    second = count(make_archive(tmp_path / "second", [*records, stray], shard_size=500), PhraseLexicon())
+    assert second.first_day == "1970-01-01"
+    assert [without_examples(alert) for alert in second.alerts] == [without_examples(alert) for alert in first.alerts]
+
+
+def without_examples(alert: Any) -> Any:
+    from msgspec.structs import replace as replaced
+
+    return replaced(alert, examples=[])
 
 
 class Hook:

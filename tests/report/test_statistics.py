@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callscan.report.stats import benjamini_hochberg, binomial_tail, rate_increase, wilson
-from callscan.report.warning import BASELINE, MIN_CALLS, examine, weekday_factors
+from callscan.report.warning import BASELINE, MIN_CALLS, examine, reference, weekday_factors
 
 
 def exact_tail(successes: int, trials: int, share: Fraction) -> Fraction:
@@ -165,3 +165,13 @@ def test_scatter_beyond_chance_raises_the_bar() -> None:
     assert calm is not None
     assert wild.dispersion > 1.5 > calm.dispersion
     assert wild.p_value > calm.p_value
+
+
+def test_a_slice_that_holds_every_call_is_tested_as_all_calls_are() -> None:
+    calls, of = series(0.02, 60, 8, rise=4.0, since=59)
+    alone = examine(calls, of, 59)
+    assert alone == examine(calls, of, 59, weekday_factors(calls, of, *reference(59)))
+    assert alone is not None
+    # The day under test is not in what it is measured by.
+    quiet = [*calls[:59], 0]
+    assert weekday_factors(calls, of, *reference(59)) == weekday_factors(quiet, of, *reference(59))

@@ -29,7 +29,7 @@ function matching() {
   for (let hit = 0; hit < HITS.call.length; hit++) {
     const call = HITS.call[hit];
     if (chosen.issue !== undefined && HITS.issue[hit] !== wanted) continue;
-    if (column && (column[call] ?? "") !== chosen.value) continue;
+    if (column && (column[call] ?? "") !== (chosen.value ?? "")) continue;
     if (chosen.since && !(CALLS.start[call] && CALLS.start[call].slice(0, 10) >= chosen.since)) continue;
     if (words.length && !words.every((word) => searched[hit].includes(word))) continue;
     found.push(hit);

@@ -29,7 +29,9 @@ function alerts() {
     h("p", {}, t("alert_line", number(one.calls), number(one.of), date(one.since), number(one.expected, 1)), one.ratio === null ? "" : ", " + t("alert_ratio", number(one.ratio, 1)), "."),
     one.examples.length ? h("p", { class: "note" }, [...new Set(one.examples.map((example) => quoted(example.quote)))].join("  ")) : null,
     h("details", {}, h("summary", {}, t("arithmetic")), h("p", { class: "note" }, t("alert_how", number(one.baseline_calls), number(one.baseline_of), date(one.baseline_since), date(one.baseline_until), number(one.dispersion, 2), small(one.ears_p), number(one.cusum, 1), small(one.cusum_p), small(one.p_value), small(one.q_value), number(one.series))))));
-  return section("alerts", head(t("alerts", date(R.last_day))), cards.length ? h("div", {}, cards) : h("p", { class: "note" }, R.alert_series ? t("no_alerts", number(R.alert_series)) : t("no_history")));
+  // The day that was tested: the last one with calls that could be heard.
+  const tested = (R.slices.day || []).reduce((last, slice) => (slice.value > last ? slice.value : last), "") || R.last_day;
+  return section("alerts", head(t("alerts", date(tested))), cards.length ? h("div", {}, cards) : h("p", { class: "note" }, R.alert_series ? t("no_alerts", number(R.alert_series)) : t("no_history")));
 }
 
 function issueTable() {
