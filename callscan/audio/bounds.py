@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass, field
 from typing import Any
 
-from callscan.audio import riff, sniff
+from callscan.audio import mp3, riff
 from callscan.audio.source import Source
 
 _OGG_TAIL = 1 << 17
 _MOST_BOXES = 100_000
 _MOST_CHUNKS = 1_000
+_MICROSECONDS = 1_000_000  # FFmpeg's unit for a container's times
+_CLOCK = re.compile(r"(\d{1,4}):(\d\d):(\d\d(?:\.\d+)?)")
+
+_LONGEST_LEAD = 3600.0
+"""Seconds; a stream that begins later than this after another one has a wrong time stamp."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +27,8 @@ class Bounds:
     ``present`` and ``missing`` are bytes of samples, where the container declares them in bytes. ``cut`` says in words
     that the file ends too early, empty if it does not or nobody can know; ``unusable``: before the first sample.
     ``measured``: where the samples end is known, so that a last packet which is not full means nothing. ``timed`` is
-    False where FFmpeg's duration is a guess from the bit rate and so declares nothing. ``options`` go to the demuxer.
+    False where FFmpeg's duration is a guess from the bit rate, or that of a part, and so declares nothing. ``options``
+    go to the demuxer.
     """
 
     riff: riff.Riff | None = None
@@ -34,15 +41,38 @@ class Bounds:
     options: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
-    def declared(self, container: Any, stream: Any, heard: float) -> float:
-        """Seconds that the file claims to hold; ``heard`` (seconds found) where it claims nothing."""
+    def declared(self, container: Any, stream: Any, heard: float, limit: float) -> float:
+        """Seconds that the file claims to hold; ``heard`` (seconds found) where it claims nothing, or more than
+        ``limit`` seconds, which no recording has.
+        """
         if self.present:
             return heard * (self.present + self.missing) / self.present
-        if not self.timed:
-            return heard
-        if stream.duration and stream.time_base:
-            return float(stream.duration * stream.time_base)
-        return float(container.duration / 1_000_000) if container.duration else heard
+        claimed = _claimed(container, stream) if self.timed else None
+        return heard if claimed is None or not 0 < claimed <= limit else claimed
+
+
+def lead(container: Any, stream: Any) -> float:
+    """Seconds by which ``stream`` begins after another one of its file, as the audio of a video may.
+
+    A player shows them. 0 where the time stamps cannot be right.
+    """
+    if stream.start_time is None or container.start_time is None:
+        return 0.0
+    seconds = float(stream.start_time * stream.time_base) - container.start_time / _MICROSECONDS
+    return seconds if 0 < seconds <= _LONGEST_LEAD else 0.0
+
+
+def _claimed(container: Any, stream: Any) -> float | None:
+    """Seconds of ``stream`` as its container has them: without what comes before its first time stamp."""
+    if stream.duration:
+        return float(stream.duration * stream.time_base)
+    if len(container.streams) == 1 and container.duration:
+        return float(container.duration - max(0, container.start_time or 0)) / _MICROSECONDS
+    tag = _CLOCK.fullmatch(stream.metadata.get("DURATION", ""))  # Matroska's, where the stream ends
+    if tag is None:
+        return None
+    end = int(tag[1]) * 3600 + int(tag[2]) * 60 + float(tag[3])
+    return end - max(0.0, float((stream.start_time or 0) * stream.time_base))
 
 
 def measure(source: Source, demuxer: str) -> Bounds:
@@ -54,7 +84,9 @@ def measure(source: Source, demuxer: str) -> Bounds:
     if demuxer == "mp4":
         return Bounds(cut=_mp4_cut(source))
     if demuxer == "mp3":
-        return Bounds(timed=_counted(source.read_at(0, sniff.HEAD)))
+        return Bounds(timed=mp3.is_counted(source))
+    if demuxer in ("matroska", "avi"):
+        return Bounds(cut=_matroska_cut(source) if demuxer == "matroska" else _avi_cut(source))
     if demuxer in ("w64", "caf"):
         return _w64(source) if demuxer == "w64" else _caf(source)
     if demuxer in ("g722", "mulaw", "alaw", "s16le"):
@@ -144,6 +176,24 @@ def _mp4_cut(source: Source) -> str:
     return "" if b"moov" in names else "the index (moov) is missing: the recorder did not finish the file"
 
 
-def _counted(head: bytes) -> bool:
-    """Whether an MP3 says how many frames it has (a Xing, Info or VBRI header in its first frame)."""
-    return any(mark in head for mark in (b"Xing", b"Info", b"VBRI"))
+def _avi_cut(source: Source) -> str:
+    """An AVI file is a RIFF chunk; its size is 0 or has all bits set while it is being written."""
+    size = int.from_bytes(source.read_at(4, 4), "little")
+    if size == 0xFFFFFFFF or size + 8 <= source.size + 1:  # the byte that pads an odd size is often left out
+        return ""
+    return f"the file ends at byte {source.size} of {size + 8}"
+
+
+def _matroska_cut(source: Source) -> str:
+    """A Matroska file is a header and a segment, each with its size (RFC 8794); all bits set say that nobody knows."""
+    offset = 0
+    for name in (b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"):
+        head = source.read_at(offset, 12)
+        if len(head) < 12 or head[:4] != name or not head[4]:
+            return ""
+        width = 9 - head[4].bit_length()
+        size = int.from_bytes(head[4 : 4 + width]) & (1 << 7 * width) - 1
+        if size == (1 << 7 * width) - 1:
+            return ""
+        offset += 4 + width + size
+    return f"the file ends at byte {source.size} of {offset}" if offset > source.size else ""

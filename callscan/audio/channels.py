@@ -9,27 +9,28 @@ _ALIKE = 1e-5
 (-50 dB): lossy codecs make two copies differ by less, and two telephones on one call differ by far more."""
 
 _DEAD = 32.0**2
-"""Mean square of 16-bit samples below which a channel is dead (-60 dBFS): A-law's silence is 8."""
+"""Mean square of 16-bit samples below which a stretch is dead (-60 dBFS): A-law's silence is 8."""
 
 
-def judge(products: Sequence[Sequence[float]], samples: int) -> tuple[tuple[int, ...], tuple[str, ...]]:
+def judge(products: Sequence[Sequence[float]], loudest: Sequence[float]) -> tuple[tuple[int, ...], tuple[str, ...]]:
     """Which channels of the file are channels of the call, and what is remarkable about them.
 
-    ``products[a][b]`` is the sum over all samples of channel a times channel b. Returns the file's channel numbers
+    ``products[a][b]`` is the sum over all samples of channel a times channel b; ``loudest`` is the mean square of each
+    channel's loudest stretch, for who speaks four seconds in an hour is not dead. Returns the file's channel numbers
     that are kept (a signal that stands on several channels is kept once, for it would be counted twice) and
     warnings: ``identical_channels``, ``antiphase`` (a copy with its sign turned), ``dead_channel:N``.
     """
-    alive = [products[channel][channel] / samples > _DEAD for channel in range(len(products))]
-    if not any(alive):
-        return (0,), ("identical_channels",) if len(products) > 1 else ()
+    alive = [energy > _DEAD for energy in loudest]
+    # A dead channel beside a live one is kept, so that the live one still tells who speaks.
+    compared = alive if any(alive) else [True] * len(alive)
     kept: list[int] = []
     warnings: list[str] = []
     for channel in range(len(products)):
-        twin = next((other for other in kept if alive[channel] and _one_signal(products, other, channel)), None)
+        twin = next((other for other in kept if compared[channel] and _one_signal(products, other, channel)), None)
         if twin is None:
             kept.append(channel)
             continue
-        warning = "identical_channels" if products[twin][channel] > 0 else "antiphase"
+        warning = "identical_channels" if products[twin][channel] >= 0 else "antiphase"
         if warning not in warnings:
             warnings.append(warning)
     warnings += [f"dead_channel:{place}" for place, channel in enumerate(kept) if not alive[channel]]
@@ -37,5 +38,6 @@ def judge(products: Sequence[Sequence[float]], samples: int) -> tuple[tuple[int,
 
 
 def _one_signal(products: Sequence[Sequence[float]], one: int, other: int) -> bool:
-    energies = products[one][one] * products[other][other]
-    return energies > 0 and products[one][other] ** 2 >= (1 - _ALIKE) * energies
+    if not products[one][one] or not products[other][other]:
+        return products[one][one] == products[other][other]
+    return products[one][other] ** 2 >= (1 - _ALIKE) * products[one][one] * products[other][other]

@@ -21,6 +21,7 @@ from types import ModuleType
 from typing import Any
 
 from callscan.audio import seccomp
+from callscan.audio.files import is_full
 from callscan.audio.limits import SAMPLE_BYTES, SAMPLE_RATE, DecodeLimits
 from callscan.audio.source import Source
 from callscan.errors import RecordingError
@@ -61,7 +62,8 @@ def main(limits: DecodeLimits) -> None:
         except MemoryError:
             answer = {"reason": "limit_memory", "detail": "decoding needed more memory than it may have", "hint": ""}
         except OSError as error:
-            answer = {"reason": "unreadable", "detail": error.strerror or str(error), "hint": ""}
+            detail, full = error.strerror or str(error), is_full(error)
+            answer = {"reason": "unreadable", "detail": detail, "hint": "", "full": full}
         except Exception as error:  # noqa: BLE001 - the file is hostile until proven otherwise
             answer = {"reason": "corrupt", "detail": f"{type(error).__name__}: {error}"[:500], "hint": ""}
         finally:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 class Facts:
     """The outcome of decoding one recording. Seconds; ``samples`` per channel at 16 kHz.
 
-    ``products`` holds the summed products of every two channels' samples, row by row.
+    ``products`` holds the summed products of every two channels' samples, row by row, and ``loudest`` the mean square
+    of each channel's loudest stretch.
     ``problems`` are (reason, detail) pairs that make the recording degraded, ``warnings`` do not.
     """
 
@@ -22,5 +23,6 @@ class Facts:
     decoded: float
     lost: float
     products: list[list[float]]
+    loudest: list[float]
     problems: list[tuple[str, str]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)

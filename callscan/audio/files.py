@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
 import re
-import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
 from urllib.parse import unquote_to_bytes, urlsplit
@@ -47,6 +47,18 @@ def path_uri(path: str) -> str:
     except UnicodeEncodeError:
         return Path(path).absolute().as_uri()
     return path
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether ``error`` says that a disk, or a user's share of it, is full."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def no_room(folder: str) -> RecordingError:
+    """What to say where the disk of ``folder`` is full: no fault of the recording, so a later run tries it again."""
+    detail = f"the disk is full: there is no room in {folder}, where recordings are unpacked"
+    hint = f"Free some space in {folder}, or let TMPDIR name a folder with more, and scan again."
+    return RecordingError("unreadable", detail, hint)
 
 
 def open_recording(uri: str) -> BinaryIO:
@@ -104,24 +116,13 @@ def kind_of(mode: int) -> str:
 
 
 def _fetch(url: str) -> BinaryIO:
-    import fsspec
-
-    copy = tempfile.TemporaryFile(prefix="callscan-")  # noqa: SIM115 - handed to the caller
+    copy = cast(BinaryIO, tempfile.TemporaryFile(prefix="callscan-"))  # noqa: SIM115 - handed to the caller
     try:
-        with fsspec.open(url, "rb") as remote:
-            while block := remote.read(_BLOCK):
-                _demand_small(copy.tell() + len(block))
-                copy.write(block)
-        copy.flush()
+        _download(url, copy)
         copy.seek(0)
-    except RecordingError:
-        copy.close()
+    except BaseException:
+        _discard(copy)
         raise
-    except Exception as error:  # every store raises errors of its own
-        copy.close()
-        raise RecordingError(
-            "unreadable", f"{type(error).__name__}: {error}", "Check the address and the access rights."
-        ) from error
     return copy
 
 
@@ -130,21 +131,41 @@ def local_copy(recording: Recording) -> Iterator[str]:
     """A path to the recording's bytes: its own, or for a remote one that of a temporary copy with the same suffix.
 
     Raises:
-        RecordingError: ``unreadable``.
+        RecordingError: ``unreadable``, or ``implausible`` where it is larger than :data:`LARGEST`.
     """
     if local_path(recording.uri) is not None:
         yield recording.uri
         return
+    suffix = PurePosixPath(recording.uri).suffix
+    copy = cast(BinaryIO, tempfile.NamedTemporaryFile(prefix="callscan-", suffix=suffix))  # noqa: SIM115 - see finally
+    try:
+        _download(recording.uri, copy)
+        yield copy.name
+    finally:
+        _discard(copy)
+
+
+def _download(url: str, copy: BinaryIO) -> None:
     import fsspec
 
-    with tempfile.NamedTemporaryFile(prefix="callscan-", suffix=PurePosixPath(recording.uri).suffix) as copy:
-        try:
-            with fsspec.open(recording.uri, "rb") as remote:
-                shutil.copyfileobj(remote, copy, _BLOCK)
-        except Exception as error:  # each fsspec file system raises its own client's errors
-            raise RecordingError("unreadable", f"{type(error).__name__}: {error}") from error
+    try:
+        with fsspec.open(url, "rb") as remote:
+            while block := remote.read(_BLOCK):
+                _demand_small(copy.tell() + len(block))
+                copy.write(block)
         copy.flush()
-        yield copy.name
+    except RecordingError:
+        raise
+    except Exception as error:  # each fsspec file system raises its own client's errors
+        if is_full(error):
+            raise no_room(tempfile.gettempdir()) from error
+        detail = f"{type(error).__name__}: {error}"
+        raise RecordingError("unreadable", detail, "Check the address and the access rights.") from error
+
+
+def _discard(copy: BinaryIO) -> None:
+    with suppress(OSError):  # what it could not write, it tries to write again
+        copy.close()
 
 
 def demand_unchanged(recording: Recording, path: str) -> None:

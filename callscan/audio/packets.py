@@ -14,7 +14,7 @@ from typing import Any
 import av
 import av.error
 
-from callscan.audio import sniff
+from callscan.audio import mp3, sniff
 from callscan.audio.source import Source
 
 _FAILURES = (av.error.FFmpegError, ValueError)
@@ -32,6 +32,8 @@ _FRAMED: dict[str, Callable[[bytes], int]] = {"mp3": sniff.mpeg_frame, "aac": sn
 _TIMELESS = frozenset({"mp3", "aac", "amr", "gsm", "g722"})
 _TIMELESS_IN_WAV = frozenset({"mp3", "mp3float", "mp2", "mp2float", "aac"})
 
+_Reopen = Callable[[Source], tuple[Any, Any] | None]
+
 
 @dataclass(slots=True)
 class Damage:
@@ -45,9 +47,15 @@ class Damage:
 
 
 class Packets:
-    """Decodes one stream. ``block`` is the size in bytes of what can be decoded by itself, 0 where nobody knows."""
+    """Decodes one stream. ``block`` is the size in bytes of what can be decoded by itself, 0 where nobody knows.
 
-    def __init__(self, container: Any, stream: Any, demuxer: str, source: Source, block: int) -> None:
+    ``reopen`` opens a link of a chained Ogg file by itself, where FFmpeg cannot follow the stream into another form: it
+    returns a container and its stream, None if they cannot be decoded.
+    """
+
+    def __init__(self, container: Any, stream: Any, demuxer: str, source: Source, block: int, reopen: _Reopen) -> None:
+        self._reopen = reopen
+        self._chained = demuxer == "ogg"
         self._container = container
         self._stream = stream
         self._source = source
@@ -61,12 +69,13 @@ class Packets:
         self._good_seconds = 0.0
         self._position: int | None = None  # where the current packet starts in the file
         self._accounted = 0  # up to where lost bytes were turned into lost time
+        self._tag_end = 0  # up to where the file holds a tag
 
     def frames(self) -> Iterator[tuple[Any, Damage | None]]:
         """Every frame that can be decoded, with the damage in front of it."""
         for packet in self._packets():
             try:
-                decoded = packet.decode()
+                decoded = packet.decode() if self._framing is not sniff.mpeg_frame else self._untagged(packet)
             except av.error.EOFError:
                 continue
             except av.error.MemoryError as error:
@@ -91,9 +100,12 @@ class Packets:
                 packet = next(packets, None)
             except av.error.MemoryError as error:
                 raise MemoryError from error
-            except _FAILURES:
+            except _FAILURES as error:
                 failures += 1
-                self._wound(0.0)
+                if isinstance(error, av.error.PatchWelcomeError) and last is not None and self._enter_link(last):
+                    expected, last = sys.maxsize, None
+                else:
+                    self._wound(0.0)
                 if failures >= _MOST_FAILURES:
                     return
                 packets = self._container.demux(self._stream)
@@ -114,9 +126,37 @@ class Packets:
                 self.cut = self._is_cut(last)
             yield packet
 
+    def _enter_link(self, last: Any) -> bool:
+        """Go on with the link of a chained Ogg file that begins behind the packet ``last``, where there is one."""
+        if not self._chained or last.pos is None:
+            return False
+        start = sniff.ogg_link(self._source.read_at, last.pos + 1, self._source.size)
+        if start is None:
+            return False
+        rest = self._source.behind(start)
+        link = self._reopen(rest)
+        if link is None:
+            return False
+        self._source, (self._container, self._stream) = rest, link
+        return True
+
     def _is_cut(self, last: Any) -> bool:
         """Whether the last packet says that it is longer than it is, or FFmpeg met the end of the file inside it."""
         return last.is_corrupt or (self._framing is not None and self._framing(bytes(last)[:7]) > last.size)
+
+    def _untagged(self, packet: Any) -> list[Any]:
+        """What an MP3's packet holds beside tags and frames without sound, which stand where files were joined."""
+        data, position = bytes(packet), self._position or 0
+        start = max(0, min(self._tag_end - position, len(data)))
+        while size := mp3.tag_size(data[start:]):
+            if position + start + size > self._source.size:
+                break  # its size is wrong, and sound may follow
+            self._tag_end = position + start + size
+            start = min(start + size, len(data))
+        if data and (start == len(data) or mp3.counts_frames(data[start:])):
+            return []
+        frames: list[Any] = self._stream.codec_context.decode(av.Packet(data[start:])) if start else packet.decode()
+        return frames
 
     def _salvaged(self, packet: Any) -> list[Any]:
         """What can be had of a packet that failed: its blocks, where a block can be decoded by itself."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -20,6 +21,7 @@ from callscan.errors import REASONS, CallscanError, RecordingError
 
 _LENGTH_BYTES = 4
 _LONGEST_ANSWER = 1 << 16
+_LONGEST_SUFFIX = 16  # characters; those that tell a format have five, and longer ones may not fit into a message
 _START_SECONDS = 60.0
 _STARTS = 2
 _MOST_JOBS = 1_000
@@ -86,17 +88,20 @@ class Sandbox:
 
         Raises:
             RecordingError: it failed, with the reason. The process may be gone afterwards: see ``usable``.
+            OSError: ``ENOSPC``, there is no room for the spool.
         """
         self._jobs += 1
         try:
             self._link.settimeout(self._limits.seconds)
-            socket.send_fds(self._link, [json.dumps({"suffix": suffix}).encode()], [recording, spool])
+            job = json.dumps({"suffix": suffix[:_LONGEST_SUFFIX]}).encode()
+            socket.send_fds(self._link, [job], [recording, spool])
             length = int.from_bytes(self._read(_LENGTH_BYTES))
             if length > _LONGEST_ANSWER:
                 raise ValueError("the answer is too long")
             answer = json.loads(self._read(length))
             if "facts" in answer:
                 return _checked(answer["facts"], spool)
+            full = answer.get("full", False)
             reason, detail, hint = answer["reason"], answer["detail"], answer["hint"]
         except TimeoutError:
             self.kill()
@@ -106,6 +111,8 @@ class Sandbox:
         except (ValueError, KeyError, TypeError):
             self.kill()
             raise RecordingError("decoder_crash", "the decoder gave an answer that makes no sense") from None
+        if full:
+            raise OSError(errno.ENOSPC, str(detail))
         raise RecordingError(reason if reason in REASONS else "corrupt", str(detail), str(hint))
 
     def _await_start(self) -> bool:
@@ -140,6 +147,10 @@ class Sandbox:
         how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         return RecordingError("decoder_crash", f"the decoder died on this file ({how})")
 
+    def stop(self) -> None:
+        """End the process under a thread that waits for its answer; the thread gets an error, and cleans up."""
+        self._process.kill()
+
     def kill(self, after: float = 0.0) -> None:
         """End the process, leaving it ``after`` seconds to end by itself."""
         self._link.close()
@@ -156,6 +167,7 @@ def _checked(data: dict[str, Any], spool: int) -> Facts:
     facts.problems[:] = [(str(reason), str(detail)) for reason, detail in facts.problems]
     frame = facts.channels * 2
     square = len(facts.products) == facts.channels and all(len(row) == facts.channels for row in facts.products)
+    square = square and len(facts.loudest) == facts.channels
     known = all(reason in REASONS for reason, _ in facts.problems)
     if not (square and known and facts.samples > 0 and facts.samples * frame <= os.fstat(spool).st_size):
         raise ValueError("the facts do not fit the samples")

@@ -164,13 +164,19 @@ def _elementary(head: bytes) -> str:
     """``mp3`` or ``aac`` where frame headers follow each other, behind an ID3 tag or a little rubbish; else empty."""
     start = 0
     if head.startswith(b"ID3") and len(head) >= 10:
-        start = 10 + sum((head[6 + place] & 0x7F) << (21 - 7 * place) for place in range(4))
+        start = id3_size(head)
         if start >= len(head) - 4:
             return "mp3"  # a tag with a picture in it, larger than what was read
     for demuxer, framing in (("mp3", mpeg_frame), ("aac", adts_frame)):
         if find_run(head, start, framing) is not None:
             return demuxer
     return "mp3" if head.startswith(b"ID3") else ""
+
+
+def id3_size(head: bytes) -> int:
+    """Bytes of the ID3v2 tag that opens with ``head``, of at least 10 bytes."""
+    foot = 10 if head[5] & 0x10 else 0
+    return 10 + foot + sum((head[6 + place] & 0x7F) << (21 - 7 * place) for place in range(4))
 
 
 def find_run(data: bytes, start: int, framing: Callable[[bytes], int]) -> int | None:
@@ -195,6 +201,22 @@ def _is_run(data: bytes, at: int, framing: Callable[[bytes], int], least: int) -
         if at > len(data) - 7:
             return len(data) < HEAD and count >= least
     return True
+
+
+def ogg_link(read_at: Callable[[int, int], bytes], offset: int, size: int) -> int | None:
+    """Where, from ``offset``, the next page stands that begins an Ogg stream (RFC 3533); None if there is none.
+
+    ``read_at(offset, length)`` reads a file of ``size`` bytes.
+    """
+    while offset < size:
+        window = read_at(offset, HEAD)
+        at = window.find(b"OggS\0")
+        while 0 <= at < len(window) - 5:
+            if window[at + 5] & 2:
+                return offset + at
+            at = window.find(b"OggS\0", at + 5)
+        offset += max(1, len(window) - 5)
+    return None
 
 
 _RATES = (44_100, 48_000, 32_000)

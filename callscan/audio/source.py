@@ -6,20 +6,25 @@ import os
 
 
 class Source:
-    """Bytes of a descriptor up to ``size``, as a file object for PyAV.
+    """``size`` bytes of a descriptor from ``start`` on, as a file object for PyAV.
 
     Bytes that are appended while it is read are left out, so that one decoding sees one file.
     """
 
-    def __init__(self, descriptor: int, size: int) -> None:
+    def __init__(self, descriptor: int, size: int, start: int = 0) -> None:
         self._descriptor = descriptor
+        self._start = start
         self._position = 0
         self.size = size
 
     def read_at(self, offset: int, length: int) -> bytes:
         """At most ``length`` bytes from ``offset``."""
         length = min(length, self.size - offset)
-        return os.pread(self._descriptor, length, offset) if length > 0 else b""
+        return os.pread(self._descriptor, length, self._start + offset) if length > 0 else b""
+
+    def behind(self, offset: int) -> Source:
+        """The rest of these bytes, from ``offset`` on."""
+        return Source(self._descriptor, self.size - offset, self._start + offset)
 
     def read(self, length: int) -> bytes:
         """At most ``length`` bytes from the current position."""

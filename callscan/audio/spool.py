@@ -1,7 +1,8 @@
 """The file of samples between the decoding process and the program: written once, then read anywhere.
 
 Samples are interleaved 16-bit integers at 16 kHz. On the way in, the products of every two channels are summed,
-which is all it takes to tell identical, opposite and dead channels apart.
+which tells identical and opposite channels apart, and the mean square of the loudest stretch is kept, which tells dead
+ones.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ class Spool:
         self.channels = channels
         self.samples = 0
         self.products = np.zeros((channels, channels))
+        self.loudest = np.zeros(channels)  # of what was written at once: a few seconds
 
     def write(self, data: memoryview) -> None:
         """Append interleaved samples.
@@ -38,6 +40,7 @@ class Spool:
         columns = values.T.astype(np.float32, order="C")
         products = columns @ columns.T
         self.products += products
+        self.loudest = np.maximum(self.loudest, products.diagonal() / max(1, len(values)))
         if not products.any():  # digital silence becomes a hole in the file and takes no room on the disk
             os.lseek(self._descriptor, len(data), os.SEEK_CUR)
             return

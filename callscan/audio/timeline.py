@@ -1,7 +1,7 @@
 """Frames of whatever form in, samples at 16 kHz out, each at its own time.
 
 A stretch of audio without a gap is resampled as one. A gap, or a change of rate or layout, ends the stretch; the
-silence that stands for a gap takes no room in the spool.
+silence that stands for a gap takes no room in the spool. The first stretch says how many channels the recording has.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from av.audio.fifo import AudioFifo
 from av.audio.resampler import AudioResampler
 
@@ -49,10 +50,21 @@ class Timeline:
         self._rate = self._channels = 0
         self._clock = 0.0  # handed on so far, silence included
         self._zero: float | None = None  # the time stamp at which the clock started
+        self.lead = 0.0
         self.decoded = 0.0
         self.lost = 0.0
         self.paused = 0.0
         self.channels_change = False
+
+    def begin_at(self, lead: float) -> None:
+        """Let the recording begin with ``lead`` seconds before its audio; call it before any frame is added.
+
+        Raises:
+            TooLong: the spool is full.
+        """
+        samples = round(lead * SAMPLE_RATE)
+        self._clock = self.lead = samples / SAMPLE_RATE
+        self._spool.silence(samples)
 
     def add(self, frame: Any, damage: Damage | None) -> None:
         """Take the next frame, with the damage in front of it.
@@ -121,12 +133,26 @@ class Timeline:
             self._spool.write(data if channels == self._spool.channels else self._fitted(data, channels))
 
     def _fitted(self, data: memoryview, channels: int) -> memoryview:
-        """The same samples in as many channels as the recording began with: mono goes to all of them."""
+        """The same samples in as many channels as the recording began with: mono goes to all of them, and surplus
+        channels are mixed into those there are, so that nobody's words are lost.
+        """
         self.channels_change = True
         values = np.frombuffer(data, np.int16).reshape(-1, channels)
         fitted = np.zeros((len(values), self._spool.channels), np.int16)
-        shared = min(channels, self._spool.channels)
-        fitted[:, :shared] = values[:, :shared]
+        for place in range(min(channels, self._spool.channels)):
+            fitted[:, place] = _mixed(values[:, place :: self._spool.channels])
         if channels == 1:
             fitted[:] = values
         return memoryview(fitted.tobytes())
+
+
+def _mixed(values: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
+    """The mean of channels, shape (n, channels) to (n,). One that is opposite to the first is turned, for the two would
+    cancel each other.
+    """
+    parts = values.T.astype(np.float32)
+    products = parts @ parts[0]
+    energies = (parts * parts).sum(axis=1)
+    parts[products < -np.sqrt(energies * energies[0]) / 2] *= -1
+    mean: npt.NDArray[np.float32] = parts.mean(axis=0)
+    return mean.round().astype(np.int16)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from contextlib import ExitStack
 from typing import Any
 
 import av
@@ -27,6 +28,9 @@ _CODECS = """
 CODECS = frozenset(_CODECS.split())
 """Decoders that may run: what telephones, recorders and their exports use."""
 
+_BLOCKWISE = ("adpcm_", "gsm", "pcm_")
+"""Codecs of which each block in a WAVE file can be decoded by itself."""
+
 _GAPLESS = frozenset({"ogg", "flac", "mp4"})
 """Containers whose time stamps leave no gap unless something is lost."""
 
@@ -50,8 +54,20 @@ def unfold(source: Source, spool: int, suffix: str, limits: DecodeLimits) -> Fac
         raise RecordingError("truncated", shape.cut, "The recorder died before it could write the header.")
     if shape.riff is not None:
         _demand(limits, shape.riff.rate, shape.riff.channels)
-    with _opened(source, kind, shape) as container:
-        return _decoded(container, source, spool, kind, shape, limits)
+    with ExitStack() as opened:
+        container = opened.enter_context(_opened(source, kind, shape))
+        stream = _stream(container, shape)
+
+        def reopen(rest: Source) -> tuple[Any, Any] | None:
+            try:
+                link = opened.enter_context(_opened(rest, kind, shape))
+                return link, _stream(link, shape)
+            except RecordingError:
+                return None
+
+        block = shape.riff.block if shape.riff and stream.codec_context.name.startswith(_BLOCKWISE) else 0
+        packets = Packets(container, stream, kind.demuxer, source, block, reopen)
+        return _decoded(container, stream, packets, source, spool, kind, shape, limits)
 
 
 def _demand(limits: DecodeLimits, rate: int, channels: int) -> None:
@@ -82,9 +98,12 @@ def _opened(source: Source, kind: sniff.Kind, shape: bounds.Bounds) -> Any:
         raise RecordingError("corrupt", f"the {kind.demuxer} header cannot be read: {words}") from error
 
 
-def _decoded(
-    container: Any, source: Source, descriptor: int, kind: sniff.Kind, shape: bounds.Bounds, limits: DecodeLimits
-) -> Facts:
+def _stream(container: Any, shape: bounds.Bounds) -> Any:
+    """The stream that is heard.
+
+    Raises:
+        RecordingError: there is none that can be decoded.
+    """
     if not container.streams.audio:
         raise RecordingError("no_audio", "the file holds no audio stream", "It may be a video or a screen recording.")
     stream = container.streams.audio[0]
@@ -94,24 +113,40 @@ def _decoded(
         hint = "Export the recording as PCM, G.711, GSM, MP3, AAC, Opus or FLAC."
         raise RecordingError("unsupported", f"the codec ({name}) is not supported", hint)
     context.thread_count = 1
+    return stream
+
+
+def _decoded(
+    container: Any,
+    stream: Any,
+    packets: Packets,
+    source: Source,
+    descriptor: int,
+    kind: sniff.Kind,
+    shape: bounds.Bounds,
+    limits: DecodeLimits,
+) -> Facts:
+    context = stream.codec_context
     channels = context.layout.nb_channels
     _demand(limits, context.sample_rate or 0, channels)
     room = max(limits.free_bytes, int(source.size * limits.expansion)) // (channels * SAMPLE_BYTES)
     spool = Spool(descriptor, channels, min(int(limits.duration * SAMPLE_RATE), room))
-    block = shape.riff.block if shape.riff and context.name.startswith(("adpcm_", "gsm", "pcm_")) else 0
-    packets = Packets(container, stream, kind.demuxer, source, block)
     allowed = functools.partial(_demand, limits)
     timeline = Timeline(spool, allowed, timed=packets.timed, gapless=kind.demuxer in _GAPLESS)
     try:
+        if packets.timed:
+            timeline.begin_at(bounds.lead(container, stream))
         for frame, damage in packets.frames():
             timeline.add(frame, damage)
         timeline.finish()
     except TooLong:
         raise _too_long(source, spool, limits) from None
     spool.close()
-    if not spool.samples:
-        raise _nothing(packets, shape)
-    return _facts(container, stream, kind, shape, spool, packets, timeline)
+    heard = spool.samples / SAMPLE_RATE - timeline.lead
+    if round(heard * SAMPLE_RATE) < 1:
+        raise _nothing(packets, shape, timeline.decoded)
+    declared = shape.declared(container, stream, heard, limits.duration)
+    return _facts(container, stream, kind, shape, spool, packets, timeline, heard, declared)
 
 
 def _too_long(source: Source, spool: Spool, limits: DecodeLimits) -> RecordingError:
@@ -123,7 +158,12 @@ def _too_long(source: Source, spool: Spool, limits: DecodeLimits) -> RecordingEr
     return RecordingError("implausible", detail, "Look where the file comes from: it may be made to do harm.")
 
 
-def _nothing(packets: Packets, shape: bounds.Bounds) -> RecordingError:
+def _nothing(packets: Packets, shape: bounds.Bounds, decoded: float) -> RecordingError:
+    if decoded:  # too few samples for one at the rate of the spool
+        detail = f"the file holds {decoded * 1000:.3f} ms of audio, too little to be a sound"
+        if shape.cut:
+            return RecordingError("truncated", f"{shape.cut}: {detail}", "The recorder died as soon as it had begun.")
+        return RecordingError("no_audio", detail, "The recorder stopped as soon as it had begun.")
     if packets.places:
         return RecordingError("corrupt", f"none of {packets.places} packets could be decoded")
     if shape.cut:
@@ -139,9 +179,9 @@ def _facts(
     spool: Spool,
     packets: Packets,
     timeline: Timeline,
+    heard: float,
+    declared: float,
 ) -> Facts:
-    heard = spool.samples / SAMPLE_RATE
-    declared = shape.declared(container, stream, heard)
     missing = max(0.0, declared - heard)
     behind = packets.pending.places if packets.pending else 0  # packets behind the last good frame
     cut = shape.cut or ("the file ends inside a packet" if packets.cut and not shape.measured else "")
@@ -181,6 +221,7 @@ def _facts(
         decoded=timeline.decoded,
         lost=lost,
         products=spool.products.tolist(),
+        loudest=spool.loudest.tolist(),
         problems=problems,
         warnings=warnings,
     )

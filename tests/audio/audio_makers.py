@@ -90,6 +90,35 @@ def encoded(
         return Path(file.name).read_bytes()
 
 
+def filmed(
+    samples: Samples, rate: int, container: str, *, codec: str = "pcm_s16le", late: float = 0.0, film: float = 0.0
+) -> bytes:
+    """A file whose audio begins at ``late`` seconds, beside ``film`` seconds of video (none if 0)."""
+    layout = "mono" if samples.shape[1] == 1 else "stereo"
+    with tempfile.NamedTemporaryFile() as file, av.open(file.name, "w", format=container) as output:
+        video = output.add_stream("mpeg4", rate=5, width=64, height=64, pix_fmt="yuv420p") if film else None
+        audio = output.add_stream(codec, rate=rate, layout=layout)
+        packets = []
+        resampler = AudioResampler(audio.codec_context.format, layout, rate)
+        for start in range(0, len(samples), rate // 50):
+            part = np.ascontiguousarray(samples[start : start + rate // 50]).reshape(1, -1)
+            frame = av.AudioFrame.from_ndarray(part, "s16", layout)
+            frame.sample_rate = rate
+            (frame,) = resampler.resample(frame)
+            frame.pts, frame.time_base = start + round(late * rate), Fraction(1, rate)
+            packets += audio.encode(frame)
+        packets += audio.encode(None)
+        for number in range(int(film * 5)):
+            picture = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), "rgb24")
+            picture.pts, picture.time_base = number, Fraction(1, 5)
+            packets += video.encode(picture)
+        packets += video.encode(None) if video else []
+        for packet in sorted(packets, key=lambda packet: (packet.dts or 0) * packet.time_base):
+            output.mux(packet)
+        output.close()
+        return Path(file.name).read_bytes()
+
+
 def chunk(name: bytes, body: bytes, size: int | None = None) -> bytes:
     """A RIFF chunk; ``size`` declares another size than the true one."""
     return name + struct.pack("<I", len(body) if size is None else size) + body + b"\0" * (len(body) & 1)

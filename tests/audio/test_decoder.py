@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import audio_makers as makers
 import fsspec
@@ -14,7 +16,7 @@ import numpy.typing as npt
 import pytest
 from audio_cases import whole
 
-from callscan.audio import Decoder, hash_file
+from callscan.audio import Decoder, files, hash_file
 from callscan.errors import RecordingError
 from callscan.records import Recording
 
@@ -190,6 +192,79 @@ def test_silence_takes_no_room(decoder: Decoder, tmp_path: Path) -> None:
         assert status.st_size == 600 * RATE * 2
         assert status.st_blocks * 512 < status.st_size / 10
         assert not call.read(0, 299, 301).any()
+
+
+@pytest.mark.parametrize("most", [1, 1000])
+def test_reads_that_stop_early_are_continued(
+    most: int, decoder: Decoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As every read does at 2 GiB, which is 40 minutes of a call with eight channels."""
+    path = makers.write(tmp_path / "a.wav", makers.wav(makers.stereo(0.5, RATE), RATE))
+    with decoder.decode(path) as call:
+        expected = call.read(1, 0, 0.5)
+        preadv = os.preadv
+        monkeypatch.setattr(os, "preadv", lambda file, buffers, offset: preadv(file, [buffers[0][:most]], offset))
+        monkeypatch.setattr("callscan.audio.decoder._BLOCK", 3000)
+        heard = call.read(1, 0, 0.5)
+    assert heard.dtype == np.float32
+    np.testing.assert_array_equal(heard, expected)
+
+
+def test_a_spool_that_ends_early_is_an_error(decoder: Decoder, tmp_path: Path) -> None:
+    path = makers.write(tmp_path / "a.wav", makers.wav(makers.stereo(2, RATE), RATE))
+    with decoder.decode(path) as call:
+        os.ftruncate(call._spool.fileno(), 1 * RATE * 4)
+        assert len(call.read(0, 0, 1)) == RATE
+        with pytest.raises(RecordingError, match=r"ends at 1\.0 s of 2\.0 s"):
+            call.read(0, 0.5, 2)
+
+
+def _full(*_: object, **__: object) -> BinaryIO:
+    return open("/dev/full", "r+b")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="nothing here is always full")
+def test_a_full_disk_is_no_fault_of_the_recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = makers.write(tmp_path / "a.wav", makers.wav(makers.stereo(2)))
+    store = fsspec.filesystem("memory")
+    store.pipe("/x/a.wav", path.read_bytes())
+    remote = Recording("memory://x/a.wav", path.stat().st_size)
+    with Decoder() as elsewhere, Decoder(spool_dir=tmp_path) as decoder:
+        monkeypatch.setattr("tempfile.TemporaryFile", _full)
+        monkeypatch.setattr("tempfile.NamedTemporaryFile", _full)
+        for folder, attempt in (
+            (str(tmp_path), lambda: decoder.decode(path)),
+            (tempfile.gettempdir(), lambda: elsewhere.decode(path)),
+            (tempfile.gettempdir(), lambda: elsewhere.decode(remote)),
+            (tempfile.gettempdir(), lambda: files.local_copy(remote).__enter__()),
+        ):
+            with pytest.raises(RecordingError) as caught:
+                attempt()
+            assert caught.value.reason == "unreadable"
+            assert "disk is full" in caught.value.message
+            assert folder in caught.value.message
+            assert folder in caught.value.hint
+    store.rm("/x", recursive=True)
+
+
+@pytest.mark.parametrize("suffix", ["é" * 60, "\N{TELEPHONE RECEIVER}" * 60, "e" * 200])
+def test_any_suffix_may_be_had(suffix: str, decoder: Decoder) -> None:
+    recording = io.BytesIO(makers.wav(makers.stereo(2)))
+    recording.name = f"call.{suffix}"
+    with decoder.decode(recording) as call:
+        assert call.duration == 2
+
+
+@pytest.mark.parametrize(("count", "rate"), [(1, 8000), (16, 8000), (48, 48_000)])
+def test_a_file_of_a_few_samples_is_told_from_an_empty_one(
+    count: int, rate: int, decoder: Decoder, tmp_path: Path
+) -> None:
+    samples = makers.chatter(1, rate)[:count]
+    with pytest.raises(RecordingError) as caught:
+        decoder.decode(makers.write(tmp_path / "a.wav", makers.wav(samples, rate)))
+    assert caught.value.reason == "no_audio"
+    assert f"holds {count / rate * 1000:.3f} ms of audio" in caught.value.message
+    assert "nothing else" not in caught.value.hint
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:

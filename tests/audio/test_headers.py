@@ -121,5 +121,6 @@ def test_channels_that_carry_one_signal_are_kept_once(count: int, rng: random.Ra
     origin = [rng.randrange(count) for _ in range(count)]
     gains = [rng.choice((1.0, -1.0, 0.5)) for _ in range(count)]
     signals = np.stack([voices[source] * gain for source, gain in zip(origin, gains, strict=True)])
-    kept, _ = channels.judge((signals @ signals.T).tolist(), 2000)
+    products = signals @ signals.T
+    kept, _ = channels.judge(products.tolist(), (products.diagonal() / 2000).tolist())
     assert [origin[channel] for channel in kept] == list(dict.fromkeys(origin))

@@ -168,6 +168,20 @@ def test_threads_decode_side_by_side(tmp_path: Path) -> None:
     assert lengths == [1 + n / 4 for n in range(12)]
 
 
+def test_closing_ends_what_is_being_decoded(endless: Path) -> None:
+    decoder = Decoder(UNBOUNDED)
+    with ThreadPoolExecutor(1) as threads:
+        outcome = threads.submit(decoder.decode, endless)
+        deadline = time.monotonic() + 30
+        while not decoder._busy and time.monotonic() < deadline:
+            time.sleep(0.001)
+        (sandbox,) = decoder._busy
+        decoder.close()
+        with pytest.raises(RuntimeError, match="closed"):
+            outcome.result()
+    assert not Path(f"/proc/{sandbox.pid}").exists()
+
+
 def test_closing_ends_the_processes(call: Path) -> None:
     decoder = Decoder()
     decoded = decoder.decode(call)
