@@ -18,6 +18,14 @@ _T = TypeVar("_T")
 
 Device = Literal["auto", "cpu", "cuda"]
 
+_CODES = (
+    "af am ar as az ba be bg bn bo br bs ca cs cy da de el en es et eu fa fi fo fr gl gu ha haw he hi hr ht hu hy id "
+    "is it ja jw ka kk km kn ko la lb ln lo lt lv mg mi mk ml mn mr ms mt my ne nl nn no oc pa pl ps pt ro ru sa sd si "
+    "sk sl sn so sq sr su sv sw ta te tg th tk tl tr tt uk ur uz vi yi yo zh yue"
+)
+LANGUAGES = tuple(_CODES.split())
+"""The codes of the languages that Whisper knows."""
+
 
 @dataclass(frozen=True, slots=True)
 class Speech:
@@ -35,11 +43,9 @@ class Speech:
 
     def __post_init__(self) -> None:
         _check(bool(self.model), "model", "must not be empty")
-        _check(
-            self.language == "auto" or bool(re.fullmatch("[a-z]{2,3}", self.language)),
-            "language",
-            f"must be a language code such as 'fr', or 'auto', not {self.language!r}",
-        )
+        if self.language != "auto" and self.language not in LANGUAGES:
+            message = f"must be a language code such as 'fr', or 'auto', not {self.language!r}"
+            raise _InvalidError("language", message, _near(self.language))
         _check(self.beam_size >= 1, "beam_size", "must be at least 1")
         _check(self.threads >= 0, "threads", "must not be negative")
 
@@ -79,12 +85,12 @@ class Calls:
     min_coverage: float = 0.6
     """A call is ``degraded`` when words cover less than this share of its speech seconds."""
     settle: float = 2.0
-    """Seconds that a file's size must have stood still; one that still grows is ``deferred``."""
+    """Seconds that a file's size must have stood still, a day at most; one that still grows is ``deferred``."""
 
     def __post_init__(self) -> None:
         _check(bool(self.channels), "channels", "must name at least one speaker")
         _check(0 <= self.min_coverage <= 1, "min_coverage", "must lie between 0 and 1")
-        _check(self.settle >= 0, "settle", "must not be negative")
+        _check(0 <= self.settle <= 86_400, "settle", "must lie between 0 and 86400 (a day)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,14 +202,20 @@ class _Source:
 class _InvalidError(ValueError):
     """A field holds what it cannot."""
 
-    def __init__(self, key: str, message: str) -> None:
+    def __init__(self, key: str, message: str, hint: str = "") -> None:
         super().__init__(message)
-        self.key = key
+        self.key, self.hint = key, hint
 
 
 def _check(holds: bool, key: str, message: str) -> None:
     if not holds:
         raise _InvalidError(key, message)
+
+
+def _near(language: str) -> str:
+    """The codes that may be meant: those with the same first letter, all where there are none."""
+    near = [code for code in LANGUAGES if code[0] == language[:1].lower()]
+    return f"one of: {', '.join(near or LANGUAGES)}"
 
 
 def _build(kind: type[_T], values: dict[str, Any], source: _Source, base: _T, section: str) -> _T:
@@ -221,11 +233,11 @@ def _build(kind: type[_T], values: dict[str, Any], source: _Source, base: _T, se
             else:
                 changes[key] = _converted(hints[key], value, key)
         except _InvalidError as error:
-            raise ConfigError(f"{key} {error}", where=source.where(section, error.key)) from None
+            raise ConfigError(f"{key} {error}", error.hint, where=source.where(section, error.key)) from None
     try:
         return replace(base, **changes)  # type: ignore[type-var]
     except _InvalidError as error:
-        raise ConfigError(f"{error.key} {error}", where=source.where(section, error.key)) from None
+        raise ConfigError(f"{error.key} {error}", error.hint, where=source.where(section, error.key)) from None
 
 
 def _converted(hint: Any, value: Any, key: str) -> Any:

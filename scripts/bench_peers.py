@@ -90,6 +90,7 @@ def callscan_engine(run: Run) -> Any:
     if run.fixed:
         vars(whisper)["_MAX_TOKENS"] = 3 + TOKENS  # the prompt counts
         vars(compose)["omitted"] = lambda spans, segments: []  # one word leaves most of the speech without any
+        vars(compose)["unfinished"] = lambda window, heard, spans: []  # and every text ends where the tokens do
     model = whisper.Whisper(Path(run.model), device=run.device, compute_type=run.compute_type, threads=CORES)
     engine = WhisperEngine(model, beam_size=1, batch=run.batch)
     if run.fixed:

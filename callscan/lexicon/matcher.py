@@ -51,11 +51,17 @@ class _Expression:
         self.search = compiled(self._written).search
         return self.search(text, low, high)
 
-    def ruled_out(self, text: str, start: int, end: int) -> bool:
-        """Whether something that must not be around a match is there."""
+    def ruled_out(self, stream: AnyStream, start: int, end: int) -> bool:
+        """Whether something that must not be around a match is there, in what the same speaker says in turn."""
+        if not self.unless:
+            return False
         if self._searches is None:
             self._searches = tuple((compiled(other).search, reach) for other, reach in self.unless)
-        return any(search(text, max(0, start - reach), end + reach) is not None for search, reach in self._searches)
+        first, last = stream.run(start)
+        return any(
+            search(stream.text, max(first, start - reach), min(end + reach, last)) is not None
+            for search, reach in self._searches
+        )
 
 
 class _Compiled(_Expression):
@@ -201,7 +207,7 @@ class Matcher:
             while hit := one.compiled.search(stream.text, start + 1, one.end):
                 start, end = hit.span()
                 if not stream.stopped([start], [end])[0]:
-                    if not one.compiled.ruled_out(stream.text, start, end):
+                    if not one.compiled.ruled_out(stream, start, end):
                         held.append(_found(one.compiled, one.number, stream.text, hit))
                     break
         return held
@@ -337,7 +343,7 @@ def _matches(
         key = (number, *hit.span())
         if key not in seen:
             seen.add(key)
-            if not (one.unless and one.ruled_out(text, key[1], key[2])):
+            if not one.ruled_out(stream, key[1], key[2]):
                 yield number, hit
 
 

@@ -20,6 +20,8 @@ SEGMENT_MARK = " \x1e "
 BREAK_MARK = " \x1d "
 PAUSE = 5.0
 """Seconds of one speaker's silence over which no pattern reaches."""
+OVERLAP = 0.5
+"""Seconds that one who speaks on may begin before the end of what was said: who begins earlier is another voice."""
 ASKED_SOON = 300
 """Letters to the end of a question, at most."""
 UNHEARD = frozenset({"phantom", "loop"})
@@ -53,7 +55,8 @@ def lay_out(transcripts: Sequence[Transcript]) -> Layout:
     """One stream out of some calls: call by call, speaker by speaker, each in order of time.
 
     Announcements, phantoms and loops are left out. Marks stand between segments: one that patterns reach over
-    where the same speaker goes on, one that they do not reach over after a pause, between speakers and between calls.
+    where the same speaker goes on, one that they do not reach over after a pause, between voices that overlap, between
+    speakers and between calls.
     """
     segments = [transcript.segments for transcript in transcripts]
     counts = [len(own) for own in segments]
@@ -75,7 +78,8 @@ def lay_out(transcripts: Sequence[Transcript]) -> Layout:
     call, whose, start = call.take(order), whose.take(order), start.take(order)
     end = np.fromiter(map(_END, ordered), np.float64, len(ordered))
     fresh = whose[1:] != whose[:-1]
-    reached = ~fresh & (start[1:] - end[:-1] <= PAUSE)
+    gap = start[1:] - end[:-1]
+    reached = ~fresh & (gap <= PAUSE) & (gap >= -OVERLAP)
     spoken = any(map(_WORDS, ordered))
     parts = [*(map(text_of, ordered) if spoken else map(_TEXT, ordered))]
     first = np.cumsum(counts) - counts
@@ -136,6 +140,11 @@ class AnyStream(ABC):
         if self._text is None:
             self._text = symbols_of(self.kept)
         return self._text
+
+    def run(self, position: int) -> tuple[int, int]:
+        """Where what the speaker of a word says in turn begins and ends."""
+        number = int(self.runs.searchsorted(position, side="right"))
+        return int(self.runs[number - 1]) if number else 0, int(self.runs[number])
 
     @abstractmethod
     def calls(self, positions: Any) -> Any:

@@ -30,7 +30,7 @@ import pyarrow.parquet as pq
 from callscan.errors import ArchiveError
 from callscan.lexicon.cache import code_digest
 from callscan.lexicon.columns import BREAK_WORD, FIRST_WORD, SEGMENT_WORD, Spoken
-from callscan.lexicon.stream import PAUSE, SAID_BY, UNHEARD
+from callscan.lexicon.stream import OVERLAP, PAUSE, SAID_BY, UNHEARD
 from callscan.report.tables import measures_schema
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from callscan.archive import Archive
 
 FOLDER = "index"
-VERSION = 4
+VERSION = 5
 """Raised when the same shard would give another index."""
 
 _MILLISECONDS, _TEN_THOUSANDTHS = 1000.0, 10_000.0
@@ -66,7 +66,7 @@ class Index:
 
 @lru_cache(maxsize=1)
 def _made_by() -> list[Any]:
-    return [VERSION, version("callscan"), measures_schema().names, PAUSE, sorted(UNHEARD)]
+    return [VERSION, version("callscan"), measures_schema().names, PAUSE, OVERLAP, sorted(UNHEARD)]
 
 
 def _stamp(digest: str, *given: str) -> str:
@@ -238,13 +238,13 @@ def spoken_of(segments: Segments) -> tuple[Spoken, list[int]]:
 
     stream = np.stack([call[order], rank[order], segments.channel[order]])
     fresh = np.append(True, np.any(stream[:, 1:] != stream[:, :-1], axis=0))[: len(order)]
-    pause = np.append(np.inf, segments.start[order][1:] - segments.end[order][:-1])[: len(order)]
+    gap = np.append(np.inf, segments.start[order][1:] - segments.end[order][:-1])[: len(order)]
     size = count[order] + 1
     place = np.cumsum(size) - size
     words = np.zeros(int(size.sum()), dtype=np.int64)
     spoken = np.ones(len(words), dtype=bool)
     spoken[place] = False
-    words[place] = np.where(fresh | (pause > PAUSE), BREAK_WORD, SEGMENT_WORD)
+    words[place] = np.where(fresh | (gap > PAUSE) | (gap < -OVERLAP), BREAK_WORD, SEGMENT_WORD)
     within = np.arange(int(count[order].sum())) - np.repeat(np.cumsum(count[order]) - count[order], count[order])
     source = np.repeat(segments.word_begin[order], count[order]) + within
     words[spoken] = number[source] + FIRST_WORD

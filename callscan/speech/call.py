@@ -15,7 +15,8 @@ from callscan.speech.windows import Window
 class Call:
     """A call in hand. ``items`` are the windows that are being heard, ``waiting`` how many of them still are.
 
-    ``omitted`` is set once all its windows were heard: speech without a word, which is heard again, alone.
+    ``omitted`` is set once all its windows were heard: speech without a word, which is heard again, alone, and by it
+    the segment that was cut before or in it.
     """
 
     audio: CallAudio
@@ -25,7 +26,7 @@ class Call:
     items: list[Item] = field(default_factory=list)
     waiting: int = 0
     segments: list[Segment] = field(default_factory=list)
-    omitted: list[tuple[int, Span]] | None = None
+    omitted: dict[tuple[int, Span], Segment | None] | None = None
     done: CallSpeech | None = None
 
 
@@ -53,6 +54,11 @@ class Item:
     def silent(self) -> bool:
         """Whether nobody was heard."""
         return self.heard is not None and compose.silent(self.heard[0])
+
+    @property
+    def cut(self) -> bool:
+        """Whether its last segment was cut at the limit of tokens."""
+        return self.heard is not None and self.heard[0].cut and bool(self.heard[0].texts[-1])
 
     def unfinished(self) -> list[tuple[Span, Span]]:
         """Speech that the recogniser stopped before: its span and the stretch without text, in call time."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 from callscan.records import Segment, Span, Word
 from callscan.speech import gates
+from callscan.speech.vad import MIN_SPEECH
 from callscan.speech.whisper import Heard
 from callscan.speech.windows import Window
 
@@ -69,22 +70,34 @@ def omitted(spans: Spans, segments: Sequence[Segment]) -> list[tuple[int, Span]]
 
 
 def unfinished(window: Window, heard: Heard, spans: Sequence[Span]) -> list[tuple[Span, Span]]:
-    """Speech in a window behind the last timestamp, where the recogniser stopped too early: span and stretch."""
-    reached = heard.parts[-1].end if heard.parts else window.seconds  # a window without any text is omitted speech
+    """Speech in a window behind the last timestamp, where the recogniser stopped too early: span and stretch.
+
+    ``spans`` are the channel's, in order and apart. Behind text that was cut every stretch counts: it is to take the
+    place of that text.
+    """
+    reached, least = window.seconds, _OMITTED  # a window without any text is omitted speech
+    if heard.cut:
+        reached, least = heard.parts[-1].start, MIN_SPEECH
+    elif heard.parts:
+        reached = heard.parts[-1].end
     found, at = [], 0.0
     for piece in window.pieces:
         rest = piece.start + max(0.0, reached - at)
         at += piece.duration
-        for span in spans:
+        first = bisect_right(spans, rest, key=lambda span: span.end)
+        for span in spans[first : bisect_left(spans, piece.end, first, key=lambda span: span.start)]:
             start, end = max(span.start, rest), min(span.end, piece.end)
-            if end - start >= _OMITTED:
+            if end - start >= least:
                 found.append((span, Span(start, end)))
     return found
 
 
-def replaced(segments: Sequence[Segment], channel: int, span: Span, found: Sequence[Segment]) -> list[Segment]:
-    """The segments with what was ``found`` in speech heard alone: it takes the place of a loop or a phantom there."""
-    kept = [s for s in segments if s.channel != channel or not span.start <= s.start < span.end]
+def replaced(
+    segments: Sequence[Segment], channel: int, span: Span, found: Sequence[Segment], cut: Segment | None
+) -> list[Segment]:
+    """The segments with what was ``found`` in speech heard alone: it takes the place of a loop or a phantom there,
+    and of the segment that was ``cut`` before."""
+    kept = [s for s in segments if s is not cut and (s.channel != channel or not span.start <= s.start < span.end)]
     return [*kept, *found]
 
 

@@ -1,7 +1,7 @@
 """The speech engine: windows of many calls decoded together, prepared while the model works.
 
 A call's text depends on the call alone. Windows are cut from one channel, padded to a length of their own, and only
-windows of one length share a batch, so the calls beside it change nothing.
+windows of one length and language share a batch, so the calls beside it change nothing.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 
 from callscan.config import Speech
+from callscan.errors import ModelError
 from callscan.speech.api import CallAudio, CallSpeech
 from callscan.speech.meter import Meter
 from callscan.speech.models import resolve
@@ -17,7 +18,7 @@ from callscan.speech.pipeline import Pipeline
 from callscan.speech.stages import Stages
 from callscan.speech.whisper import Whisper, cuda_devices
 
-VERSION = 1
+VERSION = 2
 """Grows when the same audio and model give another text."""
 
 
@@ -46,4 +47,9 @@ def load(options: Speech) -> WhisperEngine:
     if device == "auto":
         device = "cuda" if cuda_devices() else "cpu"
     model = Whisper(resolve(options.model, device), device=device, threads=options.threads)
+    if options.language != "auto" and not model.knows(options.language):
+        raise ModelError(
+            f"the model {options.model} does not know the language {options.language!r}",
+            "give --language what it knows, or --model one that knows it",
+        )
     return WhisperEngine(model, beam_size=options.beam_size)

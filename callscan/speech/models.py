@@ -37,7 +37,12 @@ KNOWN = {
     )
 }
 """Multilingual models by the names that faster-whisper gives them."""
+CONVERT = (
+    "convert a Whisper model with 'ct2-transformers-converter --copy_files tokenizer.json preprocessor_config.json'"
+)
+"""What to do about a folder that lacks a file."""
 _FILES = ("config.json", "preprocessor_config.json", "model.bin", "tokenizer.json", "vocabulary.*")
+_NEEDED = ("model.bin", "tokenizer.json")  # without the latter faster-whisper asks the hub for another model's
 
 
 def resolve(name: str, device: str) -> Path:
@@ -57,18 +62,15 @@ def resolve(name: str, device: str) -> Path:
             f"no model {name!r}: neither a folder nor one of demo, auto, {', '.join(KNOWN)}",
             "'callscan models list' shows the names",
         )
-    if not (folder / "model.bin").exists():
-        raise ModelError(
-            f"{folder} holds no model.bin",
-            "convert a Whisper model with 'ct2-transformers-converter --copy_files tokenizer.json "
-            "preprocessor_config.json'",
-        )
+    if missing := _missing(folder):
+        raise ModelError(f"{folder} holds no {missing}", CONVERT)
     return folder
 
 
 def cached(name: str) -> Path | None:
-    """The folder of a known model that was fetched before, or None. Asks no network."""
-    return hub.cached(KNOWN[name].repository, allow_patterns=list(_FILES))
+    """The folder of a known model that was fetched before, all of it, or None. Asks no network."""
+    folder = hub.cached(KNOWN[name].repository, allow_patterns=list(_FILES))
+    return None if folder is None or _missing(folder) else folder
 
 
 def fetch(name: str, revision: str | None = None) -> Path:
@@ -86,3 +88,8 @@ def fetch(name: str, revision: str | None = None) -> Path:
             f"cannot fetch {name} ({model.repository}, about {model.megabytes} MB): {hub.cause(error)}",
             f"run 'callscan models fetch {name}' where the hub can be reached, or give --model a folder",
         ) from error
+
+
+def _missing(folder: Path) -> str:
+    """The first file that a model folder lacks, empty if none."""
+    return next((name for name in _NEEDED if not (folder / name).exists()), "")

@@ -38,7 +38,7 @@ class Pipeline:
         self._threads = ThreadPoolExecutor(self._preparers, "callscan-prepare")
         self._open: deque[Call] = deque()
         self._unprepared: deque[Item] = deque()
-        self._buckets: dict[tuple[int, int], list[Item]] = {}
+        self._buckets: dict[tuple[int, int, str], list[Item]] = {}
         self._searching = 0
         self._preparing: dict[Future[Any], Callable[[Any], None]] = {}
         self._running: dict[Future[Any], Callable[[Any], None]] = {}
@@ -117,7 +117,7 @@ class Pipeline:
         if item.mel is None:
             raise RuntimeError("a window without features")
         step = item.step if item.call.language else -1
-        self._buckets.setdefault((step, item.mel.shape[1]), []).append(item)
+        self._buckets.setdefault((step, item.mel.shape[1], item.call.language), []).append(item)
 
     # -- hearing
 

@@ -45,12 +45,12 @@ class Stages:
         return item
 
     def hear(self, group: Sequence[Item]) -> list[Heard]:
-        """Decode a batch: windows of one length, at one step. Counts the places that a batch has, and frames."""
-        given = [(_mel(item), item.call.language, item.window.seconds) for item in group]
-        frames = sum(mel.shape[1] for mel, _, _ in given)
-        sound = sum(round(100 * seconds) for _, _, seconds in given)
+        """Decode a batch: windows of one length and language, at one step. Counts a batch's places, and frames."""
+        given = [(_mel(item), item.window.seconds) for item in group]
+        frames = sum(mel.shape[1] for mel, _ in given)
+        sound = sum(round(100 * seconds) for _, seconds in given)
         self.model.meter.count(windows=len(given), places=self.batch, frames=frames, padding=frames - sound)
-        return self.model.hear(given, self.efforts[group[0].step])
+        return self.model.hear(given, group[0].call.language, self.efforts[group[0].step])
 
     def languages(self, group: Sequence[Item]) -> list[tuple[str, float]]:
         """The language of each window."""
@@ -60,14 +60,14 @@ class Stages:
 
     def again(self, call: Call) -> list[Item]:
         """The speech of a call, all of whose windows were heard, that has no text: each stretch as its own window."""
-        call.segments = [segment for item in call.items for segment in item.segments()]
-        call.omitted = compose.omitted(call.spans, call.segments)
-        untouched = set(call.omitted)
-        for item in call.items:
+        heard = [item.segments() for item in call.items]
+        call.segments = [segment for found in heard for segment in found]
+        call.omitted = dict.fromkeys(compose.omitted(call.spans, call.segments))
+        for item, found in zip(call.items, heard, strict=True):
             channel = item.window.channel
             for span, rest in item.unfinished():
-                if (channel, span) not in untouched:
-                    call.omitted.append((channel, rest))
+                untouched = (channel, span) in call.omitted
+                call.omitted[channel, span if untouched else rest] = found[-1] if item.cut else None
         call.items = [
             Item(call, window)
             for channel, stretch in call.omitted
@@ -78,10 +78,10 @@ class Stages:
     def finished(self, call: Call) -> CallSpeech:
         """The result of a call of which everything was heard."""
         segments, spans = call.segments, [list(channel) for channel in call.spans]
-        for item, (channel, span) in zip(call.items, call.omitted or [], strict=True):
+        for item, ((channel, span), cut) in zip(call.items, (call.omitted or {}).items(), strict=True):
             found = item.segments()
             if found:
-                segments = compose.replaced(segments, channel, span, found)
+                segments = compose.replaced(segments, channel, span, found, cut)
             elif item.silent and span in spans[channel]:
                 spans[channel].remove(span)  # the recogniser, too, hears nobody speak
         return CallSpeech(

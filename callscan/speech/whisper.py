@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from callscan.errors import ModelError
 from callscan.speech.api import SAMPLE_RATE
 from callscan.speech.meter import Meter
+from callscan.speech.models import CONVERT
 from callscan.speech.tokens import TIME_STEP, TimedTokens, TimedWord, split, words_of
 from callscan.speech.windows import WHISPER_LENGTH
 
@@ -33,8 +34,9 @@ _MOST_WORKERS, _GPU_WORKERS = 4, 2
 _MOST_PREPARING = 8
 _PIECE = 2  # windows that a CPU encodes at once: what lies between two layers stays in its cache
 _T = TypeVar("_T")
-_MAX_TOKENS = 448
+_MAX_TOKENS = 448  # positions of the decoder
 _WIDE = 5
+_OUT_OF_MEMORY = ("out of memory", "alloc_failed")  # as CUDA puts it, and as cuBLAS and cuDNN do
 _PER_SECOND = 12  # tokens that nobody speaks in a second: what goes on for longer is a loop
 
 
@@ -58,7 +60,10 @@ def efforts(beam_size: int) -> tuple[Effort, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What was decoded from one window: timed text, each text's words, and how sure the model was."""
+    """What was decoded from one window: timed text, each text's words, and how sure the model was.
+
+    ``cut`` says that the model was stopped in the middle of the last text, so that nobody knows where it ends.
+    """
 
     text: str
     parts: tuple[TimedTokens, ...]
@@ -66,6 +71,7 @@ class Heard:
     words: tuple[tuple[TimedWord, ...], ...]
     avg_logprob: float
     no_speech: float
+    cut: bool = False
 
 
 class Whisper:
@@ -97,6 +103,13 @@ class Whisper:
                 "give a folder with a CTranslate2 Whisper model, or a name from 'callscan models list'",
             ) from error
         self._model = self._loaded.model
+        bands = len(self._loaded.feature_extractor.mel_filters)
+        if bands != self._model.n_mels:
+            raise ModelError(
+                f"the model in {directory} takes {self._model.n_mels} mel bands, and its preprocessor_config.json "
+                f"{'says' if (directory / 'preprocessor_config.json').exists() else 'is missing, which means'} {bands}",
+                CONVERT,
+            )
         self._directory = directory
         extra = directory / "callscan.json"
         named = json.loads(extra.read_text("utf-8"))["lengths"] if extra.exists() else (WHISPER_LENGTH,)
@@ -115,6 +128,12 @@ class Whisper:
                     digest.update(hashlib.file_digest(data, "sha256").digest())
         return digest.hexdigest()
 
+    def knows(self, language: str) -> bool:
+        """Whether the model has learnt a language; large-v2 and before know no Cantonese, those in English no other."""
+        if not self._model.is_multilingual:
+            return language == "en"
+        return self._loaded.hf_tokenizer.token_to_id(f"<|{language}|>") is not None
+
     def features(self, samples: NDArray[np.float32], padded: float) -> Features:
         """Log-mel of ``samples`` (16 kHz), with silence up to ``padded`` seconds."""
         with self.meter.time("features"):
@@ -125,6 +144,8 @@ class Whisper:
 
     def languages(self, features: Sequence[Features]) -> list[tuple[str, float]]:
         """The most likely language of each window (ISO 639-1) and its probability."""
+        if not self._model.is_multilingual:
+            return [("en", 1.0)] * len(features)
 
         def detect(part: Sequence[Features]) -> list[tuple[str, float]]:
             encoded = self._encode(part)
@@ -134,32 +155,38 @@ class Whisper:
 
         return _shrinking(detect, list(features))
 
-    def hear(self, windows: Sequence[tuple[Features, str, float]], effort: Effort) -> list[Heard]:
-        """Decode and align windows, given as (features of one length, language, seconds of sound) each."""
-        return _shrinking(lambda part: self._hear(part, effort), list(windows))
+    def hear(self, windows: Sequence[tuple[Features, float]], language: str, effort: Effort) -> list[Heard]:
+        """Decode and align windows of one length and one language: features and seconds of sound each.
 
-    def _hear(self, windows: Sequence[tuple[Features, str, float]], effort: Effort) -> list[Heard]:
-        tokenizers = [self._tokenizer(language) for _, language, _ in windows]
-        encoded = self._encode([features for features, _, _ in windows])
+        One language, because the aligner takes one prompt for a batch.
+        """
+        return _shrinking(lambda part: self._hear(part, language, effort), list(windows))
+
+    def _hear(self, windows: Sequence[tuple[Features, float]], language: str, effort: Effort) -> list[Heard]:
+        tokenizer = self._tokenizer(language)
+        encoded = self._encode([features for features, _ in windows])
+        # CTranslate2 writes half as many tokens as this says: the other half is for the text before.
+        length = min(_MAX_TOKENS, 2 * (16 + int(_PER_SECOND * windows[0][0].shape[1] / 100)))
         with self.meter.time("generate"):
             results = self._model.generate(
                 encoded,
-                [list(tokenizer.sot_sequence) for tokenizer in tokenizers],
+                [list(tokenizer.sot_sequence)] * len(windows),
                 beam_size=effort.beam,
                 no_repeat_ngram_size=effort.no_repeat,
-                max_length=min(_MAX_TOKENS, 16 + int(_PER_SECOND * windows[0][0].shape[1] / 100)),
+                max_length=length,
                 return_scores=True,
                 return_no_speech_prob=True,
-                suppress_tokens=list(get_suppressed_tokens(tokenizers[0], [-1])),
+                suppress_tokens=list(get_suppressed_tokens(tokenizer, [-1])),
             )
         parts = [
             split(result.sequences_ids[0], tokenizer.timestamp_begin, tokenizer.eot, seconds)
-            for result, tokenizer, (_, _, seconds) in zip(results, tokenizers, windows, strict=True)
+            for result, (_, seconds) in zip(results, windows, strict=True)
         ]
-        words = self._align(encoded, tokenizers, parts, [seconds for _, _, seconds in windows])
+        words = self._align(encoded, tokenizer, parts, [seconds for _, seconds in windows])
         heard = []
-        for result, tokenizer, timed, spoken in zip(results, tokenizers, parts, words, strict=True):
-            size = len(result.sequences_ids[0])
+        for result, timed, spoken in zip(results, parts, words, strict=True):
+            tokens = result.sequences_ids[0]
+            size = len(tokens)
             texts = tuple(tokenizer.decode(list(part.tokens)).strip() for part in timed)
             heard.append(
                 Heard(
@@ -169,19 +196,20 @@ class Whisper:
                     words=tuple(spoken),
                     avg_logprob=result.scores[0] * size / (size + 1),
                     no_speech=result.no_speech_prob,
+                    cut=size >= length // 2 and tokens[-1] < tokenizer.eot,
                 )
             )
         return heard
 
     def _align(
-        self, encoded: Any, tokenizers: list[Tokenizer], parts: list[list[TimedTokens]], seconds: list[float]
+        self, encoded: Any, tokenizer: Tokenizer, parts: list[list[TimedTokens]], seconds: list[float]
     ) -> list[list[tuple[TimedWord, ...]]]:
         """The words of every part of every window, in one call of the aligner."""
         texts = [[token for part in timed for token in part.tokens] for timed in parts]
         if not any(texts):
             return [[] for _ in parts]
         frames = [max(2, int(second / TIME_STEP * 2)) for second in seconds]
-        start = list(tokenizers[0].sot_sequence)
+        start = list(tokenizer.sot_sequence)
         with self.meter.time("align"):
             # On a CPU one by one: the scores of every token of the vocabulary at every step overflow its cache.
             step = 1 if self.device == "cpu" else len(texts)
@@ -193,7 +221,7 @@ class Whisper:
                 )
             ]
         found = []
-        for result, tokenizer, timed, text in zip(results, tokenizers, parts, texts, strict=True):
+        for result, timed, text in zip(results, parts, texts, strict=True):
             spoken, tokens = tokenizer.split_to_word_tokens([*text, tokenizer.eot])
             words = words_of(
                 result.alignments, result.text_token_probs, spoken[:-1], [len(word) for word in tokens[:-1]]
@@ -248,7 +276,7 @@ def _shrinking(work: Callable[[Any], list[_T]], items: list[Any]) -> list[_T]:
     try:
         return work(items)
     except RuntimeError as error:
-        if "out of memory" not in str(error).lower() or len(items) == 1:
+        if len(items) == 1 or not any(sign in str(error).lower() for sign in _OUT_OF_MEMORY):
             raise
     middle = len(items) // 2
     return _shrinking(work, items[:middle]) + _shrinking(work, items[middle:])

@@ -62,6 +62,14 @@ def test_an_unknown_speaker_is_matched_and_said_to_be_unknown(lexicon: Lexicon) 
     assert not any(hit.speaker_known for hit in hits)
 
 
+@pytest.mark.parametrize(("overlap", "found"), [(0.4, True), (0.6, False)])
+def test_what_two_voices_say_at_once_is_no_sentence(lexicon: Lexicon, overlap: float, found: bool) -> None:
+    transcript = call(("unknown", "là il n'y a plus"), ("unknown", "internet depuis hier"), pause=-0.1 - overlap)
+    hits = [hit for hit in lexicon.match(transcript) if hit.issue == "technical_failure"]
+    assert bool(hits) == found
+    assert all(hit.start < hit.end for hit in hits)
+
+
 @pytest.mark.parametrize("flag", ["phantom", "loop"])
 def test_phantoms_and_loops_are_not_read(lexicon: Lexicon, flag: str) -> None:
     transcript = call(("customer", "je veux résilier mon contrat"))

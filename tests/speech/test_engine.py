@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from callscan.audio import Decoder
 from callscan.speech.api import SAMPLE_RATE, CallAudio, CallSpeech
 from callscan.speech.engine import WhisperEngine
 from callscan.speech.models import DEMO
-from callscan.speech.whisper import Whisper, _shrinking
+from callscan.speech.whisper import Effort, Whisper, _shrinking
 
 CALLS = Path(callscan.demo.__file__).parent / "calls"
 SAMPLES = ("01-facture.wav", "04-attente-ivr.opus", "08-silence.opus", "20-concurrent.mp3", "27-mono-rappel.wav")
@@ -69,6 +71,49 @@ def test_the_batch_changes_nothing(model: Whisper, calls: list[CallAudio], heard
     assert list(WhisperEngine(model, batch=batch).transcribe(reversed(calls))) == list(reversed(heard))
 
 
+def test_a_call_in_another_language_changes_nothing(
+    model: Whisper, calls: list[CallAudio], heard: list[CallSpeech]
+) -> None:
+    other = replace(calls[1], language="en")
+    alone = list(WhisperEngine(model).transcribe([other]))
+    assert list(WhisperEngine(model).transcribe([calls[0], other])) == [heard[0], *alone]
+
+
+class Endless:
+    """A model of CTranslate2 that ends no text by itself."""
+
+    def __init__(self, model: Any, end: int) -> None:
+        self._model, self._end = model, end
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    def generate(self, *given: Any, suppress_tokens: list[int], **options: Any) -> Any:
+        self.found = self._model.generate(*given, suppress_tokens=[*suppress_tokens, self._end], **options)
+        return self.found
+
+
+@pytest.mark.parametrize("effort", [Effort(1), Effort(5)])
+@pytest.mark.parametrize(("length", "tokens"), [(5.0, 16 + 60), (10.0, 16 + 120), (30.0, 448 // 2)])
+def test_a_window_may_have_as_many_tokens_as_can_be_said_in_it(
+    model: Whisper, calls: list[CallAudio], monkeypatch: pytest.MonkeyPatch, length: float, tokens: int, effort: Effort
+) -> None:
+    endless = Endless(model._model, model._tokenizer("fr").eot)
+    monkeypatch.setattr(model, "_model", endless)
+    (heard,) = model.hear([(model.features(calls[0].read(0, 0.0, length), length), length)], "fr", effort)
+    assert len(endless.found[0].sequences_ids[0]) == tokens
+    assert heard.cut == (endless.found[0].sequences_ids[0][-1] < model._tokenizer("fr").eot)
+
+
+def test_no_word_is_lost_where_the_tokens_do_not_suffice(
+    model: Whisper, calls: list[CallAudio], heard: list[CallSpeech], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("callscan.speech.whisper._PER_SECOND", 2)
+    cut = list(WhisperEngine(model).transcribe(calls))
+    whole, found = ([len(s.words) for speech in given for s in speech.segments] for given in (heard, cut))
+    assert 0.95 < sum(found) / sum(whole) < 1.05
+
+
 def test_another_beam_is_another_engine(model: Whisper, calls: list[CallAudio], heard: list[CallSpeech]) -> None:
     greedy = WhisperEngine(model, beam_size=1)
     assert greedy.fingerprint != WhisperEngine(model).fingerprint
@@ -87,6 +132,18 @@ def test_the_language_is_detected_where_it_is_not_given(model: Whisper, calls: l
     (speech,) = WhisperEngine(model).transcribe([replace(calls[0], language=None)])
     assert speech.language == "fr"
     assert speech.language_probability > 0.9
+
+
+def test_a_model_of_english_alone_hears_english(model: Whisper, monkeypatch: pytest.MonkeyPatch) -> None:
+    def detect_language(encoded: Any) -> Any:
+        raise RuntimeError("detect_language can only be called on multilingual models")
+
+    english = SimpleNamespace(is_multilingual=False, encode=model._model.encode, detect_language=detect_language)
+    monkeypatch.setattr(model, "_model", english)
+    features = model.features(np.zeros(SAMPLE_RATE, np.float32), 5.0)
+    assert model.languages([features, features]) == [("en", 1.0)] * 2
+    assert model.knows("en")
+    assert not model.knows("fr")
 
 
 def test_the_engine_tells_what_it_took(model: Whisper, calls: list[CallAudio]) -> None:
@@ -118,13 +175,17 @@ def test_noise_tones_and_music_get_no_text(model: Whisper) -> None:
     assert speech.segments == ()
 
 
-def test_batches_are_halved_when_memory_runs_out() -> None:
+@pytest.mark.parametrize(
+    "message",
+    ["CUDA failed with error out of memory", "cuBLAS failed with status CUBLAS_STATUS_ALLOC_FAILED"],
+)
+def test_batches_are_halved_when_memory_runs_out(message: str) -> None:
     sizes = []
 
     def work(items: list[int]) -> list[int]:
         sizes.append(len(items))
         if len(items) > 2:
-            raise RuntimeError("CUDA failed with error out of memory")
+            raise RuntimeError(message)
         return [-item for item in items]
 
     assert _shrinking(work, [1, 2, 3, 4, 5]) == [-1, -2, -3, -4, -5]

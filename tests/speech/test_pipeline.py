@@ -25,22 +25,36 @@ def text_of(word: str, seconds: float, logprob: float = -0.1) -> Heard:
     return Heard(word, (TimedTokens(0.0, seconds, (1,)),), (word,), (words,), logprob, 0.0)
 
 
+def cut_text_of(word: str, seconds: float) -> Heard:
+    """A text of 1.5 s and one that was cut, whose word begins before its timestamp."""
+    parts = (TimedTokens(0.0, 1.5, (1,)), TimedTokens(1.5, seconds, (1,)))
+    words = ((TimedWord(word, 0.0, 1.4, 0.9, 1),), (TimedWord("half", 1.3, seconds, 0.9, 1),))
+    return Heard(f"{word} half", parts, (word, "half"), words, -0.1, 0.0, cut=True)
+
+
 class MadeUpModel:
     """Hears in each window the number that its samples are: 7 becomes "w7".
 
-    Guesses at ``doubtful`` ones at first, hears nothing in ``deaf`` ones, stops after 1.5 s of ``hasty`` ones.
+    Guesses at ``doubtful`` ones at first, hears nothing in ``deaf`` ones, stops after 1.5 s of ``hasty`` ones. In
+    ``wordy`` ones it is cut in its second text, unless they are heard from there on.
     """
 
     device, digest = "cpu", "made up"
     lengths = (5.0, 10.0)
 
     def __init__(
-        self, *, workers: int = 2, doubtful: Iterable[int] = (), deaf: Iterable[int] = (), hasty: Iterable[int] = ()
+        self,
+        *,
+        workers: int = 2,
+        doubtful: Iterable[int] = (),
+        deaf: Iterable[int] = (),
+        hasty: Iterable[int] = (),
+        wordy: Iterable[int] = (),
     ) -> None:
         self.workers, self.preparing = workers, 2
         self.meter = Meter()
-        self.doubtful, self.deaf, self.hasty = set(doubtful), set(deaf), set(hasty)
-        self.batches: list[tuple[int, list[int], list[str]]] = []
+        self.doubtful, self.deaf, self.hasty, self.wordy = set(doubtful), set(deaf), set(hasty), set(wordy)
+        self.batches: list[tuple[int, list[int], str]] = []
         self._lock = Lock()
 
     def features(self, samples: np.ndarray, padded: float) -> Features:
@@ -51,19 +65,21 @@ class MadeUpModel:
     def languages(self, features: Sequence[Features]) -> list[tuple[str, float]]:
         return [("fr" if round(float(mel[0, 0])) % 2 else "en", 0.8) for mel in features]
 
-    def hear(self, windows: Sequence[tuple[Features, str, float]], effort: Effort) -> list[Heard]:
+    def hear(self, windows: Sequence[tuple[Features, float]], language: str, effort: Effort) -> list[Heard]:
         step = efforts(5).index(effort)
-        numbers = [round(float(mel[0, 0])) for mel, _, _ in windows]
-        assert len({mel.shape for mel, _, _ in windows}) == 1
+        numbers = [round(float(mel[0, 0])) for mel, _ in windows]
+        assert len({mel.shape for mel, _ in windows}) == 1
         with self._lock:
-            self.batches.append((step, numbers, [language for _, language, _ in windows]))
+            self.batches.append((step, numbers, language))
         return [
-            text_of(
+            cut_text_of(f"w{n}", seconds)
+            if n in self.wordy and seconds > 3.5
+            else text_of(
                 "" if n in self.deaf else f"w{n}",
                 1.5 if n in self.hasty else seconds,
                 -2.0 if n in self.doubtful and not step else -0.1,
             )
-            for n, (_, _, seconds) in zip(numbers, windows, strict=True)
+            for n, (_, seconds) in zip(numbers, windows, strict=True)
         ]
 
 
@@ -125,11 +141,30 @@ def test_speech_behind_the_last_timestamp_is_heard_again_alone() -> None:
     assert speech.spans == ((Span(0.0, 4.0), Span(10.0, 14.0), Span(20.0, 24.0)),)
 
 
+def test_from_the_last_timestamp_before_a_cut_all_is_heard_again_and_takes_the_place_of_what_was_cut() -> None:
+    model = MadeUpModel(wordy=[12])
+    (speech,) = Searched(model, batch=4).transcribe([call(11, 3)])  # type: ignore[arg-type]
+    assert texts(speech) == ["w11", "w12", "w12", "w13"]
+    assert [s.start for s in speech.segments] == [0.0, 10.0, 10.0 + 1.5 - PADDING, 20.0]
+
+
+def test_a_cut_text_stays_where_nothing_is_heard_the_second_time() -> None:
+    class Deafened(MadeUpModel):
+        def hear(self, windows: Sequence[tuple[Features, float]], language: str, effort: Effort) -> list[Heard]:
+            heard = super().hear(windows, language, effort)
+            return [
+                h if seconds > 3.5 else text_of("", seconds) for h, (_, seconds) in zip(heard, windows, strict=True)
+            ]
+
+    (speech,) = Searched(Deafened(wordy=[11]), batch=4).transcribe([call(11, 1)])  # type: ignore[arg-type]
+    assert texts(speech) == ["w11", "half"]
+
+
 def test_a_call_without_a_language_is_told_by_its_first_window() -> None:
     model = MadeUpModel()
     found = list(Searched(model, batch=4).transcribe([call(11, 3, None), call(20, 2, None), call(30, 1)]))  # type: ignore[arg-type]
     assert [(s.language, s.language_probability) for s in found] == [("fr", 0.8), ("en", 0.8), ("fr", 1.0)]
-    spoken = {n: language for _, numbers, given in model.batches for n, language in zip(numbers, given, strict=True)}
+    spoken = {n: language for _, numbers, language in model.batches for n in numbers}
     assert spoken == {11: "fr", 12: "fr", 13: "fr", 20: "en", 21: "en", 30: "fr"}
 
 
@@ -150,7 +185,7 @@ def test_calls_are_pulled_as_they_are_needed() -> None:
 
 def test_what_fails_in_a_thread_is_raised_and_the_threads_end() -> None:
     class Broken(MadeUpModel):
-        def hear(self, windows: Sequence[tuple[Features, str, float]], effort: Effort) -> list[Heard]:
+        def hear(self, windows: Sequence[tuple[Features, float]], language: str, effort: Effort) -> list[Heard]:
             raise RuntimeError("no words for this")
 
     with pytest.raises(RuntimeError, match="no words"):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from callscan.config import Settings, load
+from callscan.config import LANGUAGES, Settings, load
 from callscan.errors import ConfigError
 
 
@@ -42,8 +42,11 @@ def test_values_are_read_and_converted(tmp_path: Path) -> None:
         ("[ray]\nworkers = 0", ":2:1", "workers must be at least 1"),
         ("[ray]\ngpus_per_worker = 1.5", ":2:1", "gpus_per_worker must be a fraction"),
         ("[calls]\nchannels = ['agent', 'client']", ":2:1", "channels must be one of customer, agent"),
+        ("[calls]\nsettle = inf", ":2:1", "settle must lie between 0 and 86400"),
+        ("[calls]\nsettle = nan", ":2:1", "settle must lie between 0 and 86400"),
         ("[calls]\nmin_coverage = 2", ":2:1", "min_coverage must lie between"),
         ("[speech]\nlanguage = 'French'", ":2:1", "language must be a language code"),
+        ("[speech]\nlanguage = 'fra'", ":2:1", "language must be a language code such as 'fr', or 'auto', not 'fra'"),
         ("[speech]\ndevice = 'gpu'", ":2:1", "device must be one of auto, cpu, cuda"),
         ("speech = 3", ":1:1", "speech must be a section"),
         ("[speech\n", ":1:", "Expected"),
@@ -55,6 +58,22 @@ def test_what_is_wrong_is_named_with_its_place(tmp_path: Path, text: str, where:
         load(path)
     assert str(caught.value).startswith(f"{path}{where}")
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("language", "near"), [("fra", "fr"), ("jv", "jw"), ("EN", "en"), ("zzz", "zh"), ("2", "af, am, ar")]
+)
+def test_a_language_that_whisper_does_not_know_is_answered_with_codes_that_it_does(language: str, near: str) -> None:
+    with pytest.raises(ConfigError, match="language code") as caught:
+        Settings().override(speech={"language": language})
+    assert near in caught.value.hint
+
+
+def test_the_languages_are_those_of_the_recogniser() -> None:
+    from faster_whisper.tokenizer import _LANGUAGE_CODES
+
+    assert LANGUAGES == _LANGUAGE_CODES
+    assert Settings().override(speech={"language": "auto"}).speech.language == "auto"
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
