@@ -15,10 +15,12 @@ is ever changed. A run that was killed is continued by working on the shards tha
 from __future__ import annotations
 
 import json
+import os
 import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from operator import index
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -35,8 +37,8 @@ if TYPE_CHECKING:
 _DAMAGED = "callscan verify ARCHIVE names every damaged file"
 _KIND = "callscan archive"
 _COST = "callscan.cost"
-_LEDGER_MEMORY = "1GB"
-"""What a ledger is made in; it is spilled to disk beyond."""
+LEDGER_MEMORY = "1GB"
+"""What a ledger is made in; it is spilled to disk beyond. With much less DuckDB's joins of many recordings fail."""
 _SHARD = re.compile(r"(\d{6}-\d{6}(?:-[01]+)?)\.parquet")
 _RUN = re.compile(r"(\d{6})\.parquet")
 
@@ -51,7 +53,7 @@ class Archive:
         self.store: Store = open_store(str(where))
         try:
             header = json.loads(self.store.read("format.json"))
-            kind, version = header["kind"], header["format"]
+            kind, version = header["kind"], index(header["format"])
         except FileNotFoundError:
             raise ArchiveError(
                 f"no archive in {self.url}", "callscan scan RECORDINGS --archive DIR makes one"
@@ -217,7 +219,7 @@ class Archive:
         :func:`callscan.archive.ledger.create_ledger`."""
         with tempfile.TemporaryDirectory(prefix="callscan-") as scratch, self.connect() as connection:
             folder = scratch.replace("'", "''")
-            connection.execute(f"SET memory_limit = '{_LEDGER_MEMORY}'; SET temp_directory = '{folder}'")
+            connection.execute(f"SET memory_limit = '{LEDGER_MEMORY}'; SET temp_directory = '{folder}'")
             self.create_ledger(connection)
             return connection.sql("SELECT * FROM ledger ORDER BY uri").to_arrow_table()
 
@@ -234,11 +236,13 @@ class Archive:
         return coverage(self.ledger())
 
     def find(self, call: str) -> list[CallRecord]:
-        """The calls with this call id, URI, or beginning of a key (at least 6 digits); an ArchiveError if none has."""
+        """The calls with this id, URI, path, or beginning of a key (at least 6 digits); an ArchiveError if none has."""
         import pyarrow.compute as pc
 
         ledger = self.ledger()
-        named = pc.or_(pc.equal(ledger["call_id"], call), pc.equal(ledger["uri"], call))
+        named = pc.equal(ledger["call_id"], call)
+        for uri in (call, os.path.abspath(call)):  # noqa: PTH100 - a recording is listed by its link's name
+            named = pc.or_(named, pc.equal(ledger["uri"], uri))
         if len(call) >= 6:
             named = pc.or_(named, pc.starts_with(ledger["key"], call))
         found = ledger.filter(named)

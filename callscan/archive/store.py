@@ -10,7 +10,6 @@ import contextlib
 import os
 import re
 import secrets
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -102,8 +101,11 @@ class _Local:
 
     def create(self, name: str, data: bytes) -> bool:
         # The archive's lock keeps a second writer out of a local folder: looking first is enough.
-        if (self.root / name).exists():
-            return False
+        try:
+            if (self.root / name).exists():
+                return False
+        except OSError as error:
+            raise _failure("read", self.path(name), error) from error
         self.write(name, data)
         return True
 
@@ -135,15 +137,12 @@ class _Remote:
     """A prefix of an object store (``s3://bucket/prefix``) or any other fsspec file system."""
 
     def __init__(self, url: str) -> None:
-        self.url = url.rstrip("/")
-
-    @cached_property
-    def filesystem(self) -> Any:
         import fsspec
 
+        self.url = url.rstrip("/")
         try:
             # No listing cache: another process may have written a moment ago.
-            return fsspec.filesystem(self.url.split("://", 1)[0], use_listings_cache=False)
+            self.filesystem: Any = fsspec.filesystem(self.url.split("://", 1)[0], use_listings_cache=False)
         except ImportError as error:
             raise ArchiveError(f"cannot open {self.url}: {error}", "pip install 'callscan[s3]'") from error
         except ValueError as error:

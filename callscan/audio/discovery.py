@@ -6,10 +6,13 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 from callscan.audio import files, sniff
 from callscan.errors import UsageError
@@ -31,6 +34,9 @@ BESIDE = frozenset(_BESIDE.split())
 
 _PATTERN = frozenset("*?[")
 
+_Entry = tuple[str, dict[str, Any]]
+"""Name and facts of what a store holds, as its ``info`` gives them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reject:
@@ -47,6 +53,10 @@ class Reject:
 Found = Recording | Reject
 
 
+class NothingFoundError(UsageError):
+    """The places that were named are there, and no recording is in them."""
+
+
 def discover(paths: Sequence[str], *, follow_links: bool = False) -> Iterator[Found]:
     """List the recordings under ``paths``: files, folders (with all below them), glob patterns, fsspec URLs.
 
@@ -56,7 +66,8 @@ def discover(paths: Sequence[str], *, follow_links: bool = False) -> Iterator[Fo
     links lead out of the folder that is listed; without it they are rejects.
 
     Raises:
-        UsageError: a path does not exist, a store cannot be reached, or (at the end) nothing was found.
+        UsageError: a path does not exist, a store cannot be listed, or (at the end, :class:`NothingFoundError`) there
+            is no recording.
     """
     if not paths:
         raise UsageError("no recordings were named", "Give a folder: callscan scan recordings/")
@@ -65,17 +76,28 @@ def discover(paths: Sequence[str], *, follow_links: bool = False) -> Iterator[Fo
 
 def _roots(path: str) -> list[str]:
     """The files, folders and URLs that one argument stands for."""
+    if not path:
+        raise UsageError("a path is empty", "Name a folder; . is the one you are in.")
     if files.is_url(path) and files.local_path(path) is None:
         return [path]
     local = os.path.abspath(os.fsdecode(files.local_path(path) or path))
     if os.path.lexists(local):
         return [local]
     if _PATTERN.intersection(path):
-        matches = sorted(glob.iglob(local, recursive=True))
+        matches = sorted(glob.iglob(_escaped(local), recursive=True))
         if matches:
             return matches
         raise UsageError(f"no file matches {path!r}", "Check the pattern; ** stands for any number of folders.")
     raise UsageError(f"{path!r} does not exist", "Check the path.")
+
+
+def _escaped(pattern: str) -> str:
+    """An absolute pattern in which what exists as it is written stands for itself: brackets in a folder's name, say."""
+    folder, below = os.path.split(pattern)
+    while not os.path.lexists(folder):
+        folder, name = os.path.split(folder)
+        below = os.path.join(name, below)
+    return os.path.join(glob.escape(folder), below)
 
 
 def _listed(roots: list[str], follow_links: bool) -> Iterator[Found]:
@@ -96,7 +118,7 @@ def _listed(roots: list[str], follow_links: bool) -> Iterator[Found]:
             found = True
             yield item
     if not found:
-        raise UsageError(
+        raise NothingFoundError(
             f"no recordings in {', '.join(map(repr, roots[:3]))}",
             f"Looked for {', '.join(sorted(AUDIO)[:6])} and others, and into files of unknown kind. Check the folder.",
         )
@@ -179,9 +201,11 @@ class _Folder:
                 return None
             return _examined(path, status)
         except OSError as error:
-            return (
-                Reject(files.path_uri(path), "unreadable", error.strerror or str(error)) if _interesting(name) else None
-            )
+            # What cannot be opened may be a recording; a name with nothing behind it is one by its extension only.
+            unlikely = _extension(name) in BESIDE or isinstance(error, FileNotFoundError)
+            if unlikely and not _interesting(name):
+                return None
+            return Reject(files.path_uri(path), "unreadable", error.strerror or str(error))
 
 
 def _extension(name: str) -> str:
@@ -205,15 +229,7 @@ def _store(url: str) -> Iterator[Found]:
 
     try:
         system, path = fsspec.core.url_to_fs(url)
-        if _PATTERN.intersection(path):
-            entries = iter(sorted(system.glob(path, detail=True).items()))
-        elif system.isfile(path):
-            entries = iter([(path, system.info(path))])
-        elif system.exists(path):
-            entries = _below(system, path)
-        else:
-            raise UsageError(f"{url!r} does not exist", "Check the address and the access rights.")
-        for name, facts in entries:
+        for name, facts in _entries(system, path, url):
             if facts.get("type") == "file" and (name == path or _interesting(Path(name).name)):
                 yield Recording(system.unstrip_protocol(name), int(facts.get("size") or 0), _modified(facts))
     except UsageError:
@@ -227,9 +243,60 @@ def _store(url: str) -> Iterator[Found]:
         raise UsageError(f"{url!r} cannot be listed: {error}", "Check the address and the access rights.") from error
 
 
-def _below(system: object, path: str) -> Iterator[tuple[str, dict[str, object]]]:
-    for _, _, entries in system.walk(path, detail=True):  # type: ignore[attr-defined]
-        yield from sorted((facts["name"], facts) for facts in entries.values())
+def _entries(system: Any, path: str, url: str) -> Iterator[_Entry]:
+    """What ``path`` stands for: an object, all below a folder, or what matches it where nothing has that very name."""
+    pattern = bool(_PATTERN.intersection(path))
+    facts = None
+    try:
+        facts = system.info(path)
+    except FileNotFoundError as error:
+        if not pattern:
+            raise UsageError(f"{url!r} does not exist", "Check the address and the access rights.") from error
+    except Exception:
+        if not pattern:  # whose folder's listing tells what is wrong
+            raise
+    if facts is None:
+        yield from _matching(system, path)
+    else:
+        yield from [(path, facts)] if facts.get("type") == "file" else _below(system, path)
+
+
+def _matching(system: Any, pattern: str) -> Iterator[_Entry]:
+    """What matches a pattern, looked for in no folder that cannot hold any of it."""
+    from fsspec.utils import glob_translate
+
+    parts = pattern.split("/")
+
+    def enter(folder: str) -> bool:
+        above = parts[: folder.count("/") + 1]
+        return "**" in above or (
+            len(above) < len(parts) and re.match(glob_translate("/".join(above)), folder) is not None
+        )
+
+    fixed = next(number for number, part in enumerate(parts) if _PATTERN.intersection(part))
+    wanted = re.compile(glob_translate(pattern))
+    for name, facts in _below(system, "/".join(parts[:fixed]), enter):
+        if wanted.match(name):
+            yield name, facts
+
+
+def _below(system: Any, top: str, enter: Callable[[str], bool] = lambda folder: True) -> Iterator[_Entry]:
+    """All below a folder of a store, in the order of names, without the folders that ``enter`` refuses.
+
+    Not by fsspec's own walk, which leaves out a folder that cannot be listed and says nothing.
+    """
+    waiting = [top]
+    while waiting:
+        folder = waiting.pop()
+        try:
+            listed = system.ls(folder, detail=True)
+        except FileNotFoundError:
+            continue  # an object store's folder is gone with the last object in it
+        # A folder may be an object too, which is then listed in itself.
+        entries = sorted(((facts["name"].rstrip("/"), facts) for facts in listed), key=itemgetter(0))
+        below = [name for name, facts in entries if facts["type"] == "directory" and name != folder.rstrip("/")]
+        yield from ((name, facts) for name, facts in entries if facts["type"] != "directory")
+        waiting += filter(enter, reversed(below))
 
 
 def _modified(facts: dict[str, object]) -> int:

@@ -6,12 +6,16 @@ Each command's own file imports what it needs when it runs, so that ``callscan -
 from __future__ import annotations
 
 import logging
+import os
 import sys
+from typing import NoReturn
 
 import typer
 
 from callscan.cli import archive, demo, doctor, keywords, match, models, report, scan
 from callscan.errors import CallscanError
+
+_MACHINE = "check free space and permissions; TMPDIR names the folder for temporary files"
 
 app = typer.Typer(
     name="callscan",
@@ -45,7 +49,19 @@ def main() -> None:
     try:
         app()
     except CallscanError as error:
-        print(f"callscan: {error}", file=sys.stderr)
-        if error.hint:
-            print(f"  hint: {error.hint}", file=sys.stderr)
-        sys.exit(2)
+        _fail(str(error), error.hint)
+    except OSError as error:
+        named = f"{os.fspath(error.filename)!r}: " if isinstance(error.filename, str | bytes) else ""
+        _fail(f"{named}{error.strerror or error}", _MACHINE)
+    except Exception as error:
+        database = sys.modules.get("duckdb")  # not imported for this: what it did not do it did not fail at
+        if database is None or not isinstance(error, database.Error):
+            raise
+        _fail(str(error).strip().partition("\n")[0], _MACHINE)
+
+
+def _fail(message: str, hint: str) -> NoReturn:
+    print(f"callscan: {message}", file=sys.stderr)
+    if hint:
+        print(f"  hint: {hint}", file=sys.stderr)
+    sys.exit(2)

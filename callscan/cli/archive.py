@@ -52,7 +52,8 @@ def status(archive: Annotated[str, _ARCHIVE], json: Annotated[bool, _JSON] = Fal
     print(f"{counts.pop('discovered')} recordings = " + " + ".join(f"{n} {name}" for name, n in counts.items()))
     print(f"{fact['shards']} shards of {fact['runs']} runs")
     if waiting:
-        print(f"{waiting} recordings wait: the run that found them was stopped. Scan again to continue.")
+        why = "they are next" if writer else "the run that found them was stopped. Scan again to continue"
+        print(f"{waiting} recordings wait: {why}.")
     if writer:
         print(
             f"being written by process {writer['pid']} of {writer['user']} on {writer['host']} since {writer['since']}"
@@ -108,13 +109,18 @@ def _plain(record: CallRecord) -> dict[str, Any]:
 
 def _interaction(archive: Archive, uri: str) -> dict[str, float | None]:
     """The call's interaction measures from the last count; empty where there was none or it does not have the call."""
+    import duckdb
+    import pyarrow as pa
+
     from callscan.report.measures import of_call
-    from callscan.rescan.recount import FOLDER
+    from callscan.rescan.recount import FOLDER, unreadable
 
     try:
         return of_call(archive.store.read(f"{FOLDER}/calls.parquet"), uri)
     except FileNotFoundError:
         return {}
+    except (OSError, pa.ArrowException, duckdb.Error) as error:
+        raise unreadable(archive, "calls.parquet", error) from error
 
 
 def _print_call(record: CallRecord, interaction: dict[str, float | None]) -> None:

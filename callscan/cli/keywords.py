@@ -72,10 +72,12 @@ def explain(
     language: InLanguage = "fr",
 ) -> None:
     """Show what a pattern finds: its tree, forms and sounds."""
+    from callscan.cli.match import known_language
     from callscan.lexicon import Lexicon
     from callscan.lexicon.check import explained
 
-    print(explained(Lexicon.load(), pattern, language))
+    loaded = Lexicon.load()
+    print(explained(loaded, pattern, known_language(language, loaded)))
 
 
 @app.command()
@@ -87,10 +89,11 @@ def test(
     json_: AsJson = False,
 ) -> None:
     """Match one sentence, and show each hit with its flags."""
-    from callscan.cli.match import as_record, known_speaker
+    from callscan.cli.match import as_record, known_language, known_speaker
     from callscan.lexicon import Lexicon
 
-    hits = Lexicon.load(lexicon or ()).match_text(sentence, known_speaker(speaker), language)
+    loaded = Lexicon.load(lexicon or ())
+    hits = loaded.match_text(sentence, known_speaker(speaker), known_language(language, loaded))
     if json_:
         print(json.dumps({"hits": [as_record(hit) for hit in hits]}, ensure_ascii=False, indent=2))
         return
@@ -112,13 +115,15 @@ def eval_(
 
     Per issue with 95 % intervals, and every error.
     """
+    from callscan.cli.match import known_language
     from callscan.lexicon import Lexicon
     from callscan.lexicon.evaluate import evaluate, read_labelled
 
     utterances = read_labelled(labelled)
     if not utterances:
         raise ConfigError("holds no utterances", "one JSON object a line", where=str(labelled))
-    result = evaluate(Lexicon.load(lexicon or ()), utterances, language)
+    loaded = Lexicon.load(lexicon or ())
+    result = evaluate(loaded, utterances, known_language(language, loaded))
     if json_:
         print(json.dumps(result, ensure_ascii=False, indent=2))
         return

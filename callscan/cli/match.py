@@ -5,18 +5,28 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from callscan.errors import ConfigError, UsageError
 from callscan.records import SPEAKERS, Hit, Speaker
 
+if TYPE_CHECKING:
+    from callscan.lexicon import Lexicon
+
 
 def known_speaker(name: str) -> Speaker:
     """A speaker's role by its name; raises UsageError."""
     if name not in SPEAKERS:
         raise UsageError(f"unknown speaker '{name}'", "one of " + ", ".join(SPEAKERS))
+    return name
+
+
+def known_language(name: str, lexicon: Lexicon) -> str:
+    """A language that a lexicon has issues in; raises UsageError."""
+    if name.lower().partition("-")[0] not in lexicon.languages:
+        raise UsageError(f"no lexicon for the language '{name}'", "one of " + ", ".join(lexicon.languages))
     return name
 
 
@@ -51,7 +61,7 @@ def match(
 
     role = known_speaker(speaker)
     loaded = Lexicon.load(lexicon or ())
-    for text, who, spoken in _texts(source, role, language):
+    for text, who, spoken in _texts(source, role, known_language(language, loaded)):
         hits = loaded.match_text(text, who, spoken)
         if json_:
             print(json.dumps({"text": text, "hits": [as_record(hit) for hit in hits]}, ensure_ascii=False))
@@ -67,7 +77,7 @@ def _texts(source: str, speaker: Speaker, language: str) -> Iterator[tuple[str, 
         yield source, speaker, language
         return
     try:
-        file = path.open(encoding="utf-8")
+        file = path.open("rb")
     except OSError as error:
         raise UsageError(f"{source}: {error.strerror}", "give a .jsonl file, or the text itself in quotes") from None
     with file:
@@ -75,7 +85,13 @@ def _texts(source: str, speaker: Speaker, language: str) -> Iterator[tuple[str, 
             if not line.strip():
                 continue
             try:
-                entry = json.loads(line)
+                entry = json.loads(line.decode("utf-8"))
+            except UnicodeDecodeError as error:
+                raise ConfigError(
+                    f"is not UTF-8: {error.reason}",
+                    "save the file as UTF-8",
+                    where=f"{path}:{number}:{error.start + 1}",
+                ) from None
             except json.JSONDecodeError as error:
                 raise ConfigError(
                     f"is not JSON: {error.msg}", '{"text": "..."}', where=f"{path}:{number}:{error.colno}"

@@ -49,10 +49,12 @@ def list_models(json: Annotated[bool, typer.Option("--json", help="Print JSON on
 def fetch(name: Annotated[str, typer.Argument(help="A name from 'callscan models list'.")]) -> None:
     """Download a model, so that later scans need no network."""
     from callscan.diarization import models as pipelines
-    from callscan.speech.models import cached
+    from callscan.speech.models import DEMO, KNOWN, cached
     from callscan.speech.models import fetch as download
 
-    if name == pipelines.COMMUNITY:
+    if name == "demo":
+        print(DEMO)
+    elif name == pipelines.COMMUNITY:
         print(pipelines.cached() or pipelines.fetch())
-        return
-    print(cached(name) or download(name))
+    else:
+        print((cached(name) if name in KNOWN else None) or download(name))

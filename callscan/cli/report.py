@@ -7,6 +7,7 @@ import sys
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -31,8 +32,20 @@ CONTACT = Annotated[int, typer.Option(metavar="DAYS", min=1, help="A second call
 ALERT = Annotated[
     str | None, typer.Option(metavar="watch|warning|alarm", help="Exit with 3 where an alert is at least this grave.")
 ]
+
+
+def _address(url: str | None) -> str | None:
+    """Refuse what is no address before any work is done, and not only once there is an alert to send."""
+    if url is not None and (urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc):
+        raise UsageError(f"--webhook {url} is no http(s) address", "as in https://example.com/hook")
+    return url
+
+
 WEBHOOK = Annotated[
-    str | None, typer.Option(metavar="URL", help="Send alerts there as CloudEvents; a failure is told, and no more.")
+    str | None,
+    typer.Option(
+        metavar="URL", callback=_address, help="Send alerts there as CloudEvents; a failure is told, and no more."
+    ),
 ]
 _LEAD = re.compile(r"(\S+\s+){0,4}\S*$")
 """What a table shows of a sentence before the words that count: four words at most, and a part of one."""

@@ -294,6 +294,9 @@ def files_of(paths: Sequence[Path]) -> dict[str, list[Path]]:
     for path in paths:
         if not path.exists():
             raise ConfigError("there is no such lexicon", "give a .toml file or a folder of them", where=str(path))
-        for file in sorted(path.rglob("*.toml")) if path.is_dir() else [path]:
+        files = sorted(path.rglob("*.toml")) if path.is_dir() else [path]
+        if not files:
+            raise ConfigError("holds no lexicon", "a folder of .toml files, as keywords/fr is", where=str(path))
+        for file in files:
             found.setdefault("en" if file.parent.name == "en" else "fr", []).append(file)
     return found

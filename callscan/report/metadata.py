@@ -7,7 +7,7 @@ known in part only. Every other column is metadata. What does not fit exactly on
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,6 @@ from callscan.report.database import connect, literal
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from duckdb import DuckDBPyConnection
 
 _KEYS = ("call_id", "file")
 _DELIMITERS = ",;\t|"
@@ -56,19 +55,27 @@ WHERE n.uri NOT IN (SELECT uri FROM pairs) GROUP BY n.uri HAVING count(DISTINCT 
 def read(path: Path, caller_key: bytes) -> pa.Table:
     """A CSV or Parquet file as a table of strings: ``call_id``, ``file`` (empty where the row does not say) and
     ``metadata`` (a map). Caller numbers are pseudonyms from here on."""
+    table = read_table(path, caller_key, _KEYS)
+    if not set(_KEYS) & set(table.column_names):
+        raise UsageError(f"{path} has neither a column call_id nor a column file", "add one: it names the recording")
+    return as_map(table, _KEYS)
+
+
+def read_table(path: Path, caller_key: bytes, keys: Collection[str]) -> pa.Table:
+    """The columns of a CSV or Parquet file, names in lower case; pseudonyms in ``caller`` for ``caller_number``.
+
+    ``keys`` are names of which one may be expected. A UsageError says what cannot be read, and why.
+    """
     import pyarrow as pa
 
     if not path.is_file():
-        raise UsageError(f"no metadata file {path}", "a CSV or Parquet file with a column call_id or file")
+        raise UsageError(f"no metadata file {path}", "a CSV or Parquet file with a row for each call")
     try:
-        table = _parquet(path) if path.suffix.lower() == ".parquet" else _csv(path)
+        table = _parquet(path) if path.suffix.lower() == ".parquet" else _csv(path, keys)
     except (pa.ArrowException, OSError, csv.Error) as error:
         first = str(error).splitlines()[0]
         raise UsageError(f"cannot read {path}: {first}", "CSV with a header line, or Parquet") from error
-    if not set(_KEYS) & set(table.column_names):
-        raise UsageError(f"{path} has neither a column call_id nor a column file", "add one: it names the recording")
-    with connect() as connection:
-        return _as_map(connection, _without_numbers(table, caller_key))
+    return _without_numbers(table, caller_key)
 
 
 def _parquet(path: Path) -> pa.Table:
@@ -85,11 +92,11 @@ def _parquet(path: Path) -> pa.Table:
     return pa.table(columns, names=_names(table.column_names))
 
 
-def _csv(path: Path) -> pa.Table:
+def _csv(path: Path, keys: Collection[str]) -> pa.Table:
     """Text columns of a CSV file with any usual delimiter; Latin-1 where it is not UTF-8, as French Excel writes it.
 
-    The delimiter is the one that makes a key of the first line, and nothing is guessed from the others: a row that has
-    more or fewer cells than the first is an error, which names it.
+    The delimiter is the one that makes a key of the first line, or else the most cells, and nothing is guessed from the
+    others: a row that has more or fewer cells than the first is an error, which names it.
     """
     import pyarrow as pa
     from pyarrow import csv as reader
@@ -99,13 +106,11 @@ def _csv(path: Path) -> pa.Table:
         encoding = "utf-8-sig"
     except UnicodeDecodeError:
         encoding = "latin-1"
+    firsts = []
     for delimiter in _DELIMITERS:
         with path.open(encoding=encoding, newline="") as file:
-            names = _names(next(csv.reader(file, delimiter=delimiter), []))
-        if set(_KEYS) & set(names):
-            break
-    else:
-        return pa.table({})
+            firsts.append((_names(next(csv.reader(file, delimiter=delimiter), [])), delimiter))
+    names, delimiter = max(firsts, key=lambda first: (not set(keys).isdisjoint(first[0]), len(first[0])))
     wrong: list[reader.InvalidRow] = []
 
     def refuse(row: reader.InvalidRow) -> str:
@@ -153,19 +158,25 @@ def _without_numbers(table: pa.Table, caller_key: bytes) -> pa.Table:
     return table.append_column("caller", callers)
 
 
-def _as_map(connection: DuckDBPyConnection, table: pa.Table) -> pa.Table:
-    """Columns other than the keys as one map a row, empty cells left out; values as DuckDB writes them."""
-    columns = sorted(set(table.column_names) - set(_KEYS))
-    entries = ", ".join(
-        f'{{k: {literal(name)}, v: "{name.replace(chr(34), chr(34) * 2)}"::VARCHAR}}' for name in columns
+def as_map(table: pa.Table, keys: Sequence[str]) -> pa.Table:
+    """A table of ``keys``, empty where there is none, and ``metadata``: all other columns as one map a row, without
+    empty cells. Values are as DuckDB writes them."""
+    columns = sorted(set(table.column_names) - set(keys))
+    entries = ", ".join(f"{{k: {literal(name)}, v: {_quoted(name)}::VARCHAR}}" for name in columns)
+    chosen = ", ".join(
+        f"coalesce(trim({_quoted(name)}::VARCHAR), '') AS {_quoted(name)}"
+        if name in table.column_names
+        else f"'' AS {_quoted(name)}"
+        for name in keys
     )
-    keys = ", ".join(
-        f"coalesce(trim({name}::VARCHAR), '') AS {name}" if name in table.column_names else f"'' AS {name}"
-        for name in _KEYS
-    )
-    connection.register("given", table)
     pairs = f"list_filter([{entries}], lambda e: trim(e.v) <> '')" if entries else "[]::STRUCT(k VARCHAR, v VARCHAR)[]"
-    return connection.sql(f"SELECT {keys}, map_from_entries({pairs}) AS metadata FROM given").to_arrow_table()
+    with connect() as connection:
+        connection.register("given", table)
+        return connection.sql(f"SELECT {chosen}, map_from_entries({pairs}) AS metadata FROM given").to_arrow_table()
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def join(ledger: pa.Table, table: pa.Table, scratch: Path) -> tuple[pa.Table, Metadata]:

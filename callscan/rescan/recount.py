@@ -42,6 +42,8 @@ FOLDER = "report"
 METADATA = "metadata.parquet"
 """The operational table as it was read, kept so that the next count has it too. Holds no caller number."""
 
+_AGAIN = "callscan rescan makes the tables again"
+
 
 @dataclass(frozen=True, slots=True)
 class Recount:
@@ -129,7 +131,9 @@ def cut(
     archive: Archive, selection: Selection, *, contact_days: int = DAYS, place: Path | None = None
 ) -> tuple[Report, str]:
     """A report on some of the calls, from the tables of the last count, and its HTML page for the folder ``place``.
-    Nothing is written."""
+    Nothing is written. ArchiveError where a table is missing or damaged."""
+    import duckdb
+
     last = last_report(archive)
     with tempfile.TemporaryDirectory(prefix="callscan-") as scratch:
         folder = Path(scratch)
@@ -137,34 +141,47 @@ def cut(
             try:
                 (folder / name).write_bytes(archive.store.read(f"{FOLDER}/{name}"))
             except FileNotFoundError:
-                missing = f"{FOLDER}/{name} is missing in {archive.url}"
-                raise ArchiveError(missing, "callscan rescan makes the tables again") from None
+                raise ArchiveError(f"{FOLDER}/{name} is missing in {archive.url}", _AGAIN) from None
         infos = [IssueInfo(i.id, i.label.fr, i.label.en, i.severity, i.speaker) for i in last.issues]
-        return build(
-            folder / "calls.parquet",
-            folder / "hits.parquet",
-            issues=sorted(infos, key=lambda info: info.id),
-            lexicon=last.lexicon.digest,
-            selection=selection,
-            metadata=last.metadata,
-            work=last.cost.work,
-            contact_days=contact_days,
-            place=place,
-        )
+        try:
+            return build(
+                folder / "calls.parquet",
+                folder / "hits.parquet",
+                issues=sorted(infos, key=lambda info: info.id),
+                lexicon=last.lexicon.digest,
+                selection=selection,
+                metadata=last.metadata,
+                work=last.cost.work,
+                contact_days=contact_days,
+                place=place,
+            )
+        except duckdb.OutOfMemoryException:
+            raise
+        except duckdb.Error as error:
+            raise unreadable(archive, "{calls,hits}.parquet", error) from error
+
+
+def unreadable(archive: Archive, name: str, error: Exception) -> ArchiveError:
+    """What to say of a table of the last count that cannot be read."""
+    first = (str(error).splitlines() or [type(error).__name__])[0]
+    return ArchiveError(f"{archive.store.path(f'{FOLDER}/{name}')} cannot be read: {first}", _AGAIN)
 
 
 def hits_by_call(archive: Archive) -> dict[str, list[Hit]]:
-    """The hits of the last count by the key of their call; ArchiveError where nothing was counted yet."""
-    try:
-        table = pq.read_table(io.BytesIO(archive.store.read(f"{FOLDER}/hits.parquet")))
-    except FileNotFoundError:
-        raise ArchiveError(f"no report in {archive.url}", "callscan rescan makes one") from None
+    """The hits of the last count by the key of their call; ArchiveError where nothing was counted yet, or the table is
+    damaged."""
     found: dict[str, list[Hit]] = {}
     names = [field.name for field in fields(Hit) if field.name != "flags"]
-    for batch in table.to_batches(max_chunksize=10_000):
-        for row in batch.to_pylist():
-            hit = Hit(**{name: row[name] for name in names}, flags=tuple(row["flags"]))
-            found.setdefault(row["key"], []).append(hit)
+    try:
+        table = pq.read_table(io.BytesIO(archive.store.read(f"{FOLDER}/hits.parquet")))
+        for batch in table.to_batches(max_chunksize=10_000):
+            for row in batch.to_pylist():
+                hit = Hit(**{name: row[name] for name in names}, flags=tuple(row["flags"]))
+                found.setdefault(row["key"], []).append(hit)
+    except FileNotFoundError:
+        raise ArchiveError(f"no report in {archive.url}", "callscan rescan makes one") from None
+    except (OSError, ValueError, pa.ArrowException) as error:  # ValueError: bytes that are no text
+        raise unreadable(archive, "hits.parquet", error) from error
     return found
 
 
@@ -193,21 +210,31 @@ def issue_infos(lexicon: Lexicon) -> list[IssueInfo]:
 
 
 def _kept_metadata(archive: Archive) -> pa.Table | None:
-    """The operational table of the last count that had one."""
+    """The operational table of the last count that had one; ArchiveError where it is damaged: nothing else has it."""
     try:
         return pq.read_table(io.BytesIO(archive.store.read(f"{FOLDER}/{METADATA}")))
     except FileNotFoundError:
         return None
+    except (OSError, pa.ArrowException) as error:
+        hint = "give the table again: callscan rescan ARCHIVE --metadata calls.csv"
+        raise ArchiveError(f"{archive.store.path(f'{FOLDER}/{METADATA}')} is damaged: {error}", hint) from error
 
 
 def _changes(archive: Archive, folder: Path) -> tuple[Change, ...]:
-    """What the new hits change against those in the archive."""
+    """What the new hits change against those in the archive; nothing where those cannot be read: they are replaced."""
+    import duckdb
+
     try:
         before = archive.store.read(f"{FOLDER}/hits.parquet")
     except FileNotFoundError:
         return ()
     (folder / "before.parquet").write_bytes(before)
-    return tuple(difference(folder / "before.parquet", folder / "hits.parquet"))
+    try:
+        return tuple(difference(folder / "before.parquet", folder / "hits.parquet"))
+    except duckdb.OutOfMemoryException:
+        raise
+    except duckdb.Error:
+        return ()
 
 
 def _due(ledger: pa.Table) -> dict[str, list[str]]:

@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from callscan.archive import Archive
+from callscan.archive.archive import LEDGER_MEMORY
 from callscan.archive.inventory import INVENTORY, Task, planned
 from callscan.audio import Reject
 from callscan.audio.files import local_path
@@ -52,9 +53,6 @@ _BATCH = 50_000
 _BYTES_A_SECOND = 16_000
 _PACKED = dict.fromkeys(("mp3", "ogg", "opus", "oga", "webm", "m4a", "mp4", "aac", "amr", "awb", "gsm", "wma"), 2_500)
 """Bytes of one second of audio by extension, where it is not that of telephone stereo without compression."""
-
-_MEMORY = "160MB"
-"""Of the database that compares; more goes to a scratch file."""
 
 _MOST_KNOWN = 2_000
 """Keys sent along with one shard at most. More are left to the ledger, at the price of transcribing a twin."""
@@ -164,7 +162,7 @@ def make_plan(
         tempfile.TemporaryDirectory(prefix="callscan-") as scratch,
         archive.connect(f"{scratch}/plan.db") as connection,
     ):
-        connection.execute(f"SET memory_limit = '{_MEMORY}'")
+        connection.execute(f"SET memory_limit = '{LEDGER_MEMORY}'")
         connection.register("nothing", FOUND.empty_table())
         connection.execute("CREATE TABLE found_twice AS SELECT * FROM nothing")
         for batch in found:
@@ -262,7 +260,11 @@ SELECT
         OR ledger.modified <> described.modified
         OR ledger.refused <> described.reason
         OR split_part(ledger.fingerprint, '-', 1) <> split_part($fingerprint, '-', 1)
-        OR (ledger.fingerprint <> $fingerprint AND ledger.channels = 1)
+        -- Channels are null where nothing was heard: what waits is due again, what failed is not.
+        OR (
+            ledger.fingerprint <> $fingerprint
+            AND (coalesce(ledger.channels, 0) = 1 OR ledger.reason = 'interrupted')
+        )
         OR (ledger.refused = '' AND list_contains($transient, ledger.reason)) AS new,
     coalesce(ledger.reason = 'interrupted', false) AS interrupted
 FROM described LEFT JOIN ledger USING (uri)

@@ -128,13 +128,16 @@ def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
     Path(tmp_path, "format.json").write_text('{"kind": "parcel", "format": 1}')
     with pytest.raises(ArchiveError, match="parcel"):
         Archive(str(tmp_path))
-    Path(tmp_path, "format.json").write_text("{")
-    with pytest.raises(ArchiveError, match="damaged"):
-        Archive(str(tmp_path))
+    for damaged in ("{", "[]", '{"kind": "callscan archive", "format": "2"}'):
+        Path(tmp_path, "format.json").write_text(damaged)
+        with pytest.raises(ArchiveError, match="damaged"):
+            Archive(str(tmp_path))
 
 
-def test_find_by_id_path_and_key(archive: Archive) -> None:
+def test_find_by_id_path_and_key(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
     archive.append([record("/a"), record("/b", "b")])
+    monkeypatch.chdir("/")
+    assert [r.uri for r in archive.find("./b")] == ["/b"]
     assert [r.uri for r in archive.find("a")] == ["/a"]
     assert [r.uri for r in archive.find("/b")] == ["/b"]
     assert [r.uri for r in archive.find("bbbbbbb")] == ["/b"]

@@ -78,6 +78,21 @@ def test_an_unknown_kind_of_url_is_an_error() -> None:
         open_store("nonsense://x").read("a")
 
 
+def test_a_missing_package_is_told_with_its_cure(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: object, **__: object) -> None:
+        raise ImportError("Install s3fs to access S3")
+
+    monkeypatch.setattr(fsspec, "filesystem", missing)
+    with pytest.raises(ArchiveError, match="cannot open s3://bucket/archive") as caught:
+        open_store("s3://bucket/archive").create("format.json", b"")
+    assert caught.value.hint == "pip install 'callscan[s3]'"
+
+
+def test_a_folder_that_cannot_be_looked_into_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ArchiveError, match="File name too long"):
+        open_store(str(tmp_path / ("x" * 300))).create("format.json", b"")
+
+
 def test_the_second_writer_is_told_who_the_first_is(tmp_path: Path) -> None:
     url = str(tmp_path)
     with lock(url):

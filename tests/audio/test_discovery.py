@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import audio_makers as makers
 import fsspec
@@ -78,6 +80,22 @@ def test_patterns(tmp_path: Path) -> None:
         discover([str(tmp_path / "*.ogg")])
 
 
+def test_brackets_in_the_name_of_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "calls [2026]"
+    (folder / "below").mkdir(parents=True)
+    makers.write(folder / "below" / "a.wav", WAV)
+    monkeypatch.chdir(folder)
+    for pattern in ("*/*.wav", "**/*.wav", "../calls */below/a.*", f"{folder}/*/a.wav"):
+        assert [item.uri for item in discover([pattern])] == [str(folder / "below" / "a.wav")]
+
+
+def test_an_empty_path_is_not_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    makers.write(tmp_path / "a.wav", WAV)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="empty"):
+        discover([""])
+
+
 def test_relative_paths_come_out_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     makers.write(tmp_path / "-x.wav", WAV)
     monkeypatch.chdir(tmp_path)
@@ -117,6 +135,19 @@ def test_what_is_no_file_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert all(isinstance(item, Reject) and item.reason in REASONS and item.detail for item in found.values())
     with pytest.raises(RecordingError):
         hash_file(str(tmp_path / "pipe.wav"))
+
+
+def test_what_cannot_be_opened_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("0001", "0002.rec", "notes.txt", "a.wav"):
+        makers.write(tmp_path / name, WAV)
+    (tmp_path / "latest").symlink_to("nothing")
+
+    def refuse(*_: object) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("callscan.audio.discovery.os.open", refuse)
+    found = [(Path(item.uri).name, getattr(item, "reason", "")) for item in discover([str(tmp_path)])]
+    assert found == [("0001", "unreadable"), ("0002.rec", "unreadable"), ("a.wav", "")]
 
 
 def test_a_folder_named_like_a_recording_is_a_folder(tmp_path: Path) -> None:
@@ -189,3 +220,73 @@ def test_stores() -> None:
             list(discover(["nosuchprotocol://x"]))
     finally:
         store.rm("/calls", recursive=True)
+
+
+STORED = ("/calls/b.wav", "/calls/feb/a.wav", "/calls/feb/deep/a.mp3", "/calls/feb/x.txt", "/calls/jan/a.wav")
+
+
+@pytest.fixture
+def store() -> Iterator[Any]:
+    store = fsspec.filesystem("memory")
+    for name in STORED:
+        store.pipe(name, WAV)
+    yield store
+    store.rm("/calls", recursive=True)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("calls/*", ["/calls/b.wav"]),
+        ("calls/*.mp3", []),
+        ("calls/*/a.wav", ["/calls/feb/a.wav", "/calls/jan/a.wav"]),
+        ("calls/[fm]*/?.wav", ["/calls/feb/a.wav"]),
+        ("calls/**", ["/calls/b.wav", "/calls/feb/a.wav", "/calls/feb/deep/a.mp3", "/calls/jan/a.wav"]),
+        ("calls/**/a.*", ["/calls/feb/a.wav", "/calls/feb/deep/a.mp3", "/calls/jan/a.wav"]),
+        ("calls/feb/*/a.mp3", ["/calls/feb/deep/a.mp3"]),
+        ("nothing/*/a.wav", []),
+    ],
+)
+def test_patterns_of_stores(store: Any, pattern: str, names: list[str]) -> None:
+    if not names:
+        with pytest.raises(UsageError, match="no recordings"):
+            list(discover([f"memory://{pattern}"]))
+        return
+    assert [item.uri.removeprefix("memory://") for item in discover([f"memory://{pattern}"])] == names
+
+
+def test_a_pattern_that_is_the_name_of_an_object(store: Any) -> None:
+    store.pipe("/calls/[ab].wav", WAV)
+    store.pipe("/calls/a.wav", WAV)
+    assert [item.uri for item in discover(["memory://calls/[ab].wav"])] == ["memory:///calls/[ab].wav"]
+
+
+@pytest.mark.parametrize("url", ["calls", "calls/**", "calls/*/*.wav", "calls/feb"])
+@pytest.mark.parametrize(
+    "error", [PermissionError(13, "Access Denied"), OSError("SlowDown"), TimeoutError("timed out")]
+)
+def test_a_folder_that_a_store_does_not_list_is_told(
+    store: Any, monkeypatch: pytest.MonkeyPatch, url: str, error: OSError
+) -> None:
+    listed = type(store).ls
+
+    def ls(self: Any, path: str, detail: bool = True, **options: Any) -> Any:
+        if path.endswith("feb"):
+            raise error
+        return listed(self, path, detail=detail, **options)
+
+    monkeypatch.setattr(type(store), "ls", ls)
+    with pytest.raises(UsageError, match="cannot be listed"):
+        list(discover([f"memory://{url}"]))
+    assert [item.uri for item in discover(["memory://calls/ja*/*.wav"])] == ["memory:///calls/jan/a.wav"]
+
+
+def test_a_folder_of_a_store_that_is_an_object_too(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = type(store).ls
+
+    def ls(self: Any, path: str, detail: bool = True, **options: Any) -> Any:
+        marker = {"name": f"{path}/", "size": 0, "type": "directory"}
+        return [marker, *listed(self, path, detail=detail, **options)]
+
+    monkeypatch.setattr(type(store), "ls", ls)
+    assert len(list(discover(["memory://calls"]))) == 4

@@ -107,6 +107,9 @@ def test_duplicate_ids_patterns_and_unknown_keys(write_issue, tmp_path: Path) ->
         Lexicon.load([write_issue("un chat", extra="\n= 3\n")])
     with pytest.raises(ConfigError, match="there is no such lexicon"):
         Lexicon.load([tmp_path / "nowhere"])
+    (tmp_path / "empty" / "fr").mkdir(parents=True)
+    with pytest.raises(ConfigError, match=r"empty: holds no lexicon"):
+        Lexicon.load([first, tmp_path / "empty"])
 
 
 def test_a_wrong_example_is_named_with_its_place(write_issue) -> None:

@@ -58,6 +58,8 @@ BAD = (
     "--where=colour=red",
     "--alert=panic",
     "--by=colour",
+    "--webhook=notaurl",
+    "--webhook=https:example.com",
 )
 
 

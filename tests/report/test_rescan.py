@@ -21,6 +21,7 @@ from rich.console import Console
 
 from callscan.archive import Archive
 from callscan.cli import report as commands
+from callscan.cli.archive import _interaction as interaction
 from callscan.errors import ArchiveError, UsageError
 from callscan.report import Report, Selection
 from callscan.report.alerts import at_least
@@ -28,7 +29,7 @@ from callscan.report.contract import Work
 from callscan.report.schema import schema
 from callscan.report.webhook import PAUSES, event, send
 from callscan.report.write import cell_text, issues_by_day, to_json
-from callscan.rescan.recount import count, cut, last_report, recount
+from callscan.rescan.recount import count, cut, hits_by_call, last_report, recount
 
 WORLD = make_world(80, seed=9)
 
@@ -141,6 +142,41 @@ def test_tables_that_are_missing(archive: Archive) -> None:
     (Path(archive.url) / "report" / "calls.parquet").unlink()
     with pytest.raises(ArchiveError, match=r"calls.parquet is missing"):
         cut(archive, Selection())
+
+
+def damage(archive: Archive, name: str) -> None:
+    path = Path(archive.url) / "report" / name
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+@pytest.mark.parametrize("name", ["calls.parquet", "hits.parquet"])
+def test_tables_that_are_damaged_are_told_and_made_again(archive: Archive, name: str) -> None:
+    whole = count(archive, PhraseLexicon())
+    damage(archive, name)
+    readers = [lambda: cut(archive, Selection())]
+    readers.append(
+        (lambda: hits_by_call(archive)) if name == "hits.parquet" else (lambda: interaction(archive, "/calls/none.wav"))
+    )
+    for read in readers:
+        with pytest.raises(ArchiveError, match="parquet cannot be read") as caught:
+            read()
+        assert caught.value.hint == "callscan rescan makes the tables again"
+        assert "\n" not in caught.value.message
+    again = recount(archive, PhraseLexicon())
+    assert (again.report, bool(again.changes)) == (whole, name != "hits.parquet")
+    assert cut(archive, Selection())[0].coverage == whole.coverage
+
+
+def test_a_damaged_operational_table_is_told_and_given_again(archive: Archive, tmp_path: Path) -> None:
+    path = tmp_path / "calls.csv"
+    path.write_text("call_id,queue\nnone,x\n")
+    count(archive, PhraseLexicon(), metadata=path)
+    damage(archive, "metadata.parquet")
+    with pytest.raises(ArchiveError, match="is damaged") as caught:
+        count(archive, PhraseLexicon())
+    assert "--metadata" in caught.value.hint
+    count(archive, PhraseLexicon(), metadata=path)
+    count(archive, PhraseLexicon())
 
 
 def test_before_the_first_count(archive: Archive) -> None:

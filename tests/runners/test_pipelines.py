@@ -5,11 +5,15 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import callscan
 from callscan.archive import Archive
 from callscan.config import Settings, load
+from callscan.errors import UsageError
+from callscan.report import Report
 from callscan.speech.fake import FakeEngine
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
@@ -49,13 +53,40 @@ def test_nightly_scans_and_tells_what_failed(
 def test_backfill_goes_on_where_a_month_fails(
     recordings: Path, toml: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shutil.copytree(recordings, tmp_path / "years" / "2026-01")
-    (tmp_path / "years" / "2026-02").mkdir()
-    shutil.copytree(recordings, tmp_path / "years" / "2026-03")
+    for month in ("2026-01", "2026-02", "2026-03"):
+        shutil.copytree(recordings, tmp_path / "years" / month)
+    scan = callscan.scan
+
+    def unreachable(month: str, **options: Any) -> Report:
+        if month.endswith("2026-02"):
+            raise UsageError("cannot be listed")
+        return scan(month, **options)
+
+    monkeypatch.setattr("callscan.scan", unreachable)
     archive = tmp_path / "archive"
     assert run("backfill.py", toml, tmp_path / "years", archive, monkeypatch=monkeypatch) == 1
-    assert "2026-02" in capsys.readouterr().err
+    assert "2026-02: cannot be listed" in capsys.readouterr().err
     assert Archive(str(archive)).coverage()["discovered"] == 16
+
+
+def test_backfill_takes_the_months_alone(
+    recordings: Path, toml: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    years, archive = tmp_path / "years", tmp_path / "archive"
+    shutil.copytree(recordings, tmp_path / "elsewhere")
+    for folder in ("2026-01", ".snapshot"):
+        shutil.copytree(recordings, years / folder)
+    (years / "2026-02").mkdir()
+    (years / "2026-03").symlink_to(tmp_path / "elsewhere")
+    shutil.copy(recordings / "call_00001.wav", years / "loose.wav")
+    (years / ".DS_Store").touch()
+    assert run("backfill.py", toml, years, archive, monkeypatch=monkeypatch) == 0
+    told = capsys.readouterr()
+    assert "1 files beside the months" in told.err
+    assert f"2 of 3 file://{years}/2026-02: no recordings" in told.out
+    assert Archive(str(archive)).coverage()["discovered"] == 16
+    assert run("backfill.py", toml, years / "2026-01", archive, monkeypatch=monkeypatch) == 2
+    assert "holds no folders" in capsys.readouterr().err
 
 
 def test_the_cluster_files_parse() -> None:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -13,7 +14,7 @@ from callscan.archive import Archive
 from callscan.archive.inventory import Task
 from callscan.audio import Reject
 from callscan.config import Shards
-from callscan.records import CallRecord, Recording
+from callscan.records import AudioInfo, CallRecord, Recording
 from callscan.runners.plan import Plan, gather, make_plan
 
 
@@ -27,7 +28,7 @@ def plan(
     return make_plan(archive, gather(found), fingerprint, shards or Shards(seconds=1e9, calls=2), metadata)
 
 
-def commit(archive: Archive, task: Task, fingerprint: str = "f", reason: str = "") -> None:
+def commit(archive: Archive, task: Task, fingerprint: str = "f", reason: str = "", channels: int = 0) -> None:
     records = [
         CallRecord(
             item.call_id,
@@ -36,6 +37,7 @@ def commit(archive: Archive, task: Task, fingerprint: str = "f", reason: str = "
             "quarantined" if reason or item.reason else "scanned",
             reason or item.reason,
             size=item.recording.size,
+            audio=AudioInfo("wav", "pcm_s16le", channels, 8000, 1.0, 1.0) if channels else None,
         )
         for item in task.calls
     ]
@@ -113,6 +115,60 @@ def test_another_engine_hears_everything_again(archive: Archive) -> None:
     for task in plan(archive, calls(2)).tasks():
         commit(archive, task)
     assert len(uris(list(plan(archive, calls(2), fingerprint="g").tasks()))) == 2
+
+
+@pytest.mark.parametrize(("channels", "due"), [(1, 2), (2, 0)])
+def test_another_diariser_hears_one_channel_again(archive: Archive, channels: int, due: int) -> None:
+    for task in plan(archive, calls(2), "f-none").tasks():
+        commit(archive, task, "f-none", channels=channels)
+    assert plan(archive, calls(2), "f-other").due == due
+
+
+def test_an_interrupted_scan_is_continued_with_another_diariser(archive: Archive) -> None:
+    first, *_ = plan(archive, calls(5), "f-none").tasks()
+    commit(archive, first, "f-none", channels=2)
+    for fingerprint, due in (("f-other", 3), ("f-other", 0), ("f-none", 0)):
+        made = plan(archive, calls(5), fingerprint)
+        assert made.due == due
+        for task in made.tasks():
+            commit(archive, task, fingerprint, channels=2)
+    assert archive.coverage() | {"discovered": 5, "scanned": 5, "deferred": 0} == archive.coverage()
+
+
+def test_new_metadata_of_failed_calls_is_kept_with_another_diariser(archive: Archive) -> None:
+    for task in plan(archive, calls(2), "f-none").tasks():
+        commit(archive, task, "f-none", reason="corrupt")
+    assert plan(archive, calls(2), "f-other", metadata=table(**{"001": {"queue": "late"}})).due == 0
+    held = {row["call_id"]: dict(row["metadata"]) for row in archive.ledger().to_pylist()}
+    assert held == {"000": {}, "001": {"queue": "late"}}
+
+
+def test_a_large_archive_is_planned_again(archive: Archive) -> None:
+    """DuckDB's joins of so many rows do not all spill: they need the memory that a ledger is made in."""
+    rows, folder = 250_000, Path(archive.url)
+    for name in ("inventory", "calls"):
+        (folder / name).mkdir()
+    with duckdb.connect() as connection:
+        connection.execute(
+            f"""COPY (
+                SELECT '/srv/recordings/2026/11/queue-' || (i % 7) || '/20261101-' || i || '-a-longer-name.wav' AS uri,
+                    'call ' || i AS call_id, 1000 + i AS size, 5::BIGINT AS modified, '' AS reason, '' AS detail,
+                    MAP {{'queue': 'q' || (i % 7)}} AS metadata, repeat('f', 64) || '-none' AS fingerprint,
+                    1::INTEGER AS run, '000001-' || lpad((i // 64)::VARCHAR, 6, '0') AS shard
+                FROM range({rows}) AS numbers(i)
+            ) TO '{folder}/inventory/000001.parquet'"""
+        )
+        connection.execute(
+            f"""COPY (
+                SELECT uri, sha256(uri) AS key, 'scanned' AS status, reason, detail, shard, {{'channels': 2}} AS audio
+                FROM '{folder}/inventory/000001.parquet'
+            ) TO '{folder}/calls/000001-000000.parquet'"""
+        )
+        found = connection.sql(
+            f"SELECT uri, call_id, size, modified, reason, detail FROM '{folder}/inventory/000001.parquet'"
+        ).to_arrow_reader(50_000)
+        made = make_plan(archive, found, "f" * 64 + "-none", Shards())
+    assert (made.discovered, made.due) == (rows, 0)
 
 
 @pytest.mark.parametrize(("reason", "due"), [("unreadable", 2), ("engine", 2), ("corrupt", 0), ("worker_crash", 0)])
