@@ -121,7 +121,9 @@ def _csv(path: Path, keys: Collection[str]) -> pa.Table:
         return reader.read_csv(
             path,
             # One thread: only then is a wrong row's number known.
-            reader.ReadOptions(use_threads=False, column_names=names, skip_rows=1, encoding=encoding.removesuffix("-sig")),
+            reader.ReadOptions(
+                use_threads=False, column_names=names, skip_rows=1, encoding=encoding.removesuffix("-sig")
+            ),
             reader.ParseOptions(delimiter=delimiter, newlines_in_values=True, invalid_row_handler=refuse),
             reader.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False),
         )
