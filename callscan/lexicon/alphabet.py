@@ -11,9 +11,7 @@ import re
 import struct
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, Protocol
-
-import numpy as np
+from typing import Protocol
 
 from callscan.errors import ConfigError
 
@@ -76,15 +74,15 @@ def numbers_of(symbols: str) -> bytes:
     return struct.pack(f"<{len(symbols)}H", *map(number_of, symbols))
 
 
-def symbols_of(numbers: Any) -> str:
-    """The symbols of an array of numbers."""
-    text: str = (numbers.astype("<u4") + np.uint32(_PLANE)).tobytes().decode("utf-32-le")
-    return text
+def rows_of(symbols: Iterable[str]) -> list[int]:
+    """The rows of some symbols."""
+    return [number_of(one) - LOWEST for one in symbols]
 
 
 _RESERVED = 5
 DROP, JOIN, SEGMENT, BREAK, OTHER = (symbol(i) for i in range(_RESERVED))
-MAX_SYMBOLS = _AFTER_LAST - LOWEST
+ROWS = _AFTER_LAST - LOWEST
+"""Symbols at most, and rows of a table by symbol; row 0 is no word of a text."""
 _SEPARATORS = {"\x1d": BREAK, "\x1e": SEGMENT}
 _DIGITS = re.compile(r"[0-9]+")
 _ORDINAL = re.compile(r"[0-9]+(?:e|er|ère|ere|re|nd|nde|ème|eme|ième|ieme|st|rd|th)")
@@ -139,9 +137,9 @@ class Alphabet:
         self._surfaces.clear()
 
     def _assign(self, sets: Collection[frozenset[Feature]], together: Counter[frozenset[Feature]]) -> None:
-        if len(sets) > MAX_SYMBOLS - _RESERVED:
+        if len(sets) > ROWS - _RESERVED:
             raise ConfigError(
-                f"the lexicons ask for more than {MAX_SYMBOLS - _RESERVED} different words",
+                f"the lexicons ask for more than {ROWS - _RESERVED} different words",
                 "take out patterns, or write a few plain forms for rare verbs in braces: each has dozens of forms",
             )
         # What expressions are made of most comes first; words of the same ones are neighbours then.

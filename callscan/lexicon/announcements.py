@@ -7,15 +7,15 @@ lexicon knows are recognised where many calls are counted together (callscan/rep
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from callscan.lexicon.alphabet import Alphabet, Language, WordMemory, number_of, symbols_of
+from callscan.lexicon.alphabet import LOWEST, Alphabet, Language, WordMemory, number_of
+from callscan.lexicon.compiled import Kernel
 from callscan.lexicon.pattern import Pattern
-from callscan.lexicon.program import Program, compiled, features, leaves, needed
+from callscan.lexicon.program import Program, features, leaves, needed
 from callscan.lexicon.words import normalised
 from callscan.records import Transcript
 
@@ -24,7 +24,7 @@ class Announcements:
     """The announcements of one language: ``patterns`` of what only a machine says."""
 
     def __init__(self, patterns: Sequence[Pattern], language: Language) -> None:
-        self._expression: re.Pattern[str] | None = None
+        self._kernel: Kernel | None = None
         if not patterns:
             return
         alphabet = Alphabet(language)
@@ -33,7 +33,8 @@ class Announcements:
             alphabet.ask((f for f, _ in asked), ((s, f) for f, s in asked if s))
         alphabet.freeze()
         program = Program(alphabet)
-        self._expression = compiled("|".join(program.expression(p.node) for p in patterns))
+        self._any = program.add(*(pattern.node for pattern in patterns))
+        self._kernel = Kernel(program.code())
         sets = [needed(pattern.node, program) for pattern in patterns]
         rarest = frozenset[str]().union(*(of_one[0] for of_one in sets))
         self._needed = frozenset(map(number_of, rarest)) if all(sets) else None
@@ -41,12 +42,13 @@ class Announcements:
 
     def is_announcement(self, text: str) -> bool:
         """Whether a text holds what only a machine says."""
-        if self._expression is None:
+        if self._kernel is None:
             return False
         numbers = b"".join(map(self._memory.__getitem__, normalised(text)[1].split()))
         if self._needed is not None and self._needed.isdisjoint(memoryview(numbers).cast("H")):
             return False
-        return self._expression.search(symbols_of(np.frombuffer(numbers, "<u2"))) is not None
+        rows = np.frombuffer(numbers, "<u2") - np.uint16(LOWEST)
+        return self._kernel.search(rows, self._any, 0, len(rows)) is not None
 
 
 def announced(

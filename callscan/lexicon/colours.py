@@ -8,21 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from callscan.lexicon.alphabet import LOWEST, MAX_SYMBOLS, number_of
+from callscan.lexicon.alphabet import ROWS, rows_of
 from callscan.lexicon.program import Program
 from callscan.lexicon.ways import Symbols
 
-ROWS = MAX_SYMBOLS
-"""Rows of a table by symbol; row 0 is no word of a text."""
 _COLOURS, _OWN = 63, 24
 """Colours, and how many of them are each one word's alone: the words said most."""
 ANY = 1 << _COLOURS
 """The bit that every word has, for those who ask for none."""
-
-
-def rows_of(symbols: Iterable[str]) -> list[int]:
-    """The rows of some symbols."""
-    return [number_of(one) - LOWEST for one in symbols]
 
 
 class Colours:
@@ -47,7 +40,7 @@ class Colours:
             bits[one] = _OWN + min(int(so_far / said[-1] * (_COLOURS - _OWN)), _COLOURS - _OWN - 1)
         self.of = np.full(ROWS, ANY, dtype=np.uint64)
         for one, bit in bits.items():
-            self.of[number_of(one) - LOWEST] |= np.uint64(1 << bit)
+            self.of[rows_of(one)] |= np.uint64(1 << bit)
 
     def asked(self, symbols: Symbols) -> Any:
         """The colours of a set."""

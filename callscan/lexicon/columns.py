@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from callscan.lexicon.alphabet import BREAK, SEGMENT, WordMemory, number_of, numbers_of
-from callscan.lexicon.candidates import spread
 from callscan.lexicon.stream import ASKED_SOON, SAID_BY, STOPS, AnyStream, Evidence, before, once
 from callscan.lexicon.words import normalised
 from callscan.records import Speaker
@@ -296,6 +295,14 @@ def _symbols_of(spoken: Spoken, vocabulary: Vocabulary) -> Symbols:
         np.frombuffer(b"".join([symbols.ljust(2 * width, b"\0") for symbols in kept]), "<u2").reshape(-1, width),
         np.array([False, False, *[word[-1:] in STOPS and word != "" for word in spoken.vocabulary]]),
     )
+
+
+def spread(counts: Any) -> tuple[Any, Any, Any]:
+    """So many of each, one after the other: which each is of, its number among those, and where those of each begin."""
+    begins = np.cumsum(counts)
+    begins -= counts
+    which = np.repeat(np.arange(len(counts)), counts)
+    return which, np.arange(len(which)) - begins.take(which), begins
 
 
 STRETCH = 1 << 18

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from callscan.lexicon.alphabet import number_of
-from callscan.lexicon.pattern import Pattern
-from callscan.lexicon.program import Program, compiled, edge, leaves, needed, span
+from callscan.lexicon.compiled import Kernel
+from callscan.lexicon.pattern import Node, Pattern
+from callscan.lexicon.program import Program, edge, leaves, needed, span
 from callscan.lexicon.rules import Context, IssueRules
 from callscan.lexicon.stream import AnyStream
 from callscan.records import Speaker
@@ -21,12 +22,14 @@ CONTEXT_REACH = 14
 
 @dataclass(frozen=True, slots=True)
 class _Context:
+    """A flag, and the numbers of the expressions for what is beside a match."""
+
     flag: str
-    before: Any
-    after: Any
-    except_before: Any
-    except_after: Any
-    except_starting: Any
+    before: int
+    after: int
+    except_before: int
+    except_after: int
+    except_starting: int
 
 
 class _Side:
@@ -65,11 +68,11 @@ class Flags:
         self._contexts = [
             _Context(
                 context.flag,
-                before=one_of(context.before, program, r"\Z"),
-                after=one_of(context.after, program),
-                except_before=one_of(context.except_before, program, r"\Z"),
-                except_after=one_of(context.except_after, program),
-                except_starting=one_of(context.except_starting, program),
+                before=program.add(*_nodes(context.before), at_end=True),
+                after=program.add(*_nodes(context.after)),
+                except_before=program.add(*_nodes(context.except_before), at_end=True),
+                except_after=program.add(*_nodes(context.except_after)),
+                except_starting=program.add(*_nodes(context.except_starting)),
             )
             for context in contexts
         ]
@@ -97,6 +100,7 @@ class Flags:
     def of(
         self,
         stream: AnyStream,
+        kernel: Kernel,
         issue: str,
         span: tuple[int, int],
         known: frozenset[str],
@@ -118,38 +122,31 @@ class Flags:
                 question = asked and context.flag == "question"
                 if (
                     question
-                    or (before & bit and _said_before(context, stream, *span))
-                    or (after & bit and _said_after(context, stream.text, span[1]))
+                    or (before & bit and _said_before(context, stream, kernel, *span))
+                    or (after & bit and _said_after(context, stream, kernel, span[1]))
                 ):
                     flags.append(context.flag)
         return tuple(flags)
 
 
-def _said_before(context: _Context, stream: AnyStream, start: int, end: int) -> bool:
-    text, low = stream.text, max(0, start - CONTEXT_REACH)
-    found = context.before.search(text, low, start) if start else None
+def _said_before(context: _Context, stream: AnyStream, kernel: Kernel, start: int, end: int) -> bool:
+    rows, low = stream.rows, max(0, start - CONTEXT_REACH)
+    found = kernel.search(rows, context.before, low, start)
     return (
         found is not None
-        and not context.except_starting.match(text, start, end)
-        and not context.except_before.search(text, low, start)
-        and not stream.cut(found.start(), start)
+        and not kernel.match(rows, context.except_starting, start, end)
+        and not kernel.search(rows, context.except_before, low, start)
+        and not stream.cut(found[0], start)
     )
 
 
-def _said_after(context: _Context, text: str, end: int) -> bool:
-    high = min(len(text), end + CONTEXT_REACH)
-    return (
-        end < len(text)
-        and context.after.match(text, end, high) is not None
-        and context.except_after.match(text, end, high) is None
-    )
+def _said_after(context: _Context, stream: AnyStream, kernel: Kernel, end: int) -> bool:
+    rows, high = stream.rows, min(len(stream), end + CONTEXT_REACH)
+    return kernel.match(rows, context.after, end, high) and not kernel.match(rows, context.except_after, end, high)
 
 
-def one_of(patterns: Sequence[Pattern], program: Program, tail: str = "") -> Any:
-    """One expression for any of the patterns; it finds nothing where there are none."""
-    if not patterns:
-        return compiled(r"(?!)")
-    return compiled(f"(?:{'|'.join(program.expression(p.node) for p in patterns)}){tail}")
+def _nodes(patterns: Sequence[Pattern]) -> list[Node]:
+    return [pattern.node for pattern in patterns]
 
 
 def _inside(context: Context, program: Program) -> frozenset[str]:

@@ -15,104 +15,70 @@ from typing import Any
 
 import numpy as np
 
-from callscan.lexicon.alphabet import Alphabet, Language, WordMemory
+from callscan.lexicon.alphabet import Alphabet, Language, WordMemory, rows_of
 from callscan.lexicon.cache import collector_paused
-from callscan.lexicon.candidates import Candidates, spread
-from callscan.lexicon.columns import Vocabulary
+from callscan.lexicon.candidates import tables
+from callscan.lexicon.columns import Vocabulary, spread
+from callscan.lexicon.compiled import Kernel
 from callscan.lexicon.flags import CONTEXT_REACH, Flags
+from callscan.lexicon.kernel import Tables
 from callscan.lexicon.pattern import Near, Pattern
-from callscan.lexicon.program import Program, charset, compiled, edge, features, has_gap, leaves, together
+from callscan.lexicon.program import Program, features, has_gap, leaves, together
 from callscan.lexicon.rules import Context, IssueRules, Rule
 from callscan.lexicon.stream import SAID_BY, AnyStream, Stream
 from callscan.lexicon.words import WordTable
 from callscan.records import Hit, Transcript
 
+ANYONE = SAID_BY["unknown"]
 _BY_TIME = attrgetter("start", "issue", "end")
 
 
-class _Expression:
-    """A pattern's expressions, which are compiled when some text first calls for them: ``search`` looks for the first
-    match in a stretch of text; ``unless`` says what must not be within so many words around one. The pattern's tree is
-    not kept: all of them are two hundred thousand objects, which the cycle collector would look at again and again."""
-
-    __slots__ = ("_searches", "_written", "gaps", "search", "unless")
-
-    def __init__(self, pattern: Pattern, program: Program) -> None:
-        self.gaps = has_gap(pattern.node)
-        # Where a match cannot begin is told by one look at what it can begin with.
-        first, whole = edge(pattern.node, program, last=False), program.expression(pattern.node)
-        ahead = charset(first) if first else ""
-        self._written = whole if whole.startswith(ahead) else f"(?={ahead}){whole}"
-        self.unless = tuple((program.expression(other), reach) for other, reach in pattern.unless)
-        self.search: Any = self._first_search
-        self._searches: tuple[tuple[Any, int], ...] | None = None
-
-    def _first_search(self, text: str, low: int, high: int) -> Any:
-        self.search = compiled(self._written).search
-        return self.search(text, low, high)
-
-    def ruled_out(self, stream: AnyStream, start: int, end: int) -> bool:
-        """Whether something that must not be around a match is there, in what the same speaker says in turn."""
-        if not self.unless:
-            return False
-        if self._searches is None:
-            self._searches = tuple((compiled(other).search, reach) for other, reach in self.unless)
-        first, last = stream.run(start)
-        return any(
-            search(stream.text, max(first, start - reach), min(end + reach, last)) is not None
-            for search, reach in self._searches
-        )
-
-
-class _Compiled(_Expression):
-    """A rule and its expressions."""
+class _Compiled:
+    """A rule and the numbers of its expressions; its pattern's tree is not kept."""
 
     __slots__ = (
-        "_stop",
-        "_strict",
         "bounded",
+        "expression",
         "first",
         "flag",
+        "gaps",
         "issue",
         "last",
         "lexicon",
-        "marked",
         "near_seconds",
         "speaker",
+        "strict",
         "text",
     )
 
     def __init__(self, rule: Rule, program: Program, stop: frozenset[str]) -> None:
-        super().__init__(rule.pattern, program)
         node = rule.pattern.node
         self.issue, self.lexicon, self.text, self.speaker = rule.issue, rule.lexicon, rule.pattern.text, rule.speaker
         self.first, self.last, self.flag = rule.first, rule.last, rule.flag
         self.near_seconds = node.seconds if isinstance(node, Near) else None
         self.bounded = self.near_seconds is not None or rule.first is not None or rule.last is not None
-        self._stop = stop if self.gaps else frozenset()
-        self._strict: Any = program.expression(node, "".join(sorted(stop))) if self._stop else ""
-        self.marked = bool(rule.flag or self._stop) or self.near_seconds is not None
+        self.gaps = has_gap(node)
+        self.expression = _added(rule.pattern, program)
+        self.strict = program.add(node, stopped_by=stop) if self.gaps and stop else None
+        """The expression whose gaps do not step over a negation, where that matters."""
 
-    def negated(self, text: str, start: int, end: int) -> bool:
-        """Whether a match steps over a negation that its pattern does not name."""
-        if self._stop.isdisjoint(text[start:end]):
-            return False
-        if isinstance(self._strict, str):
-            self._strict = compiled(self._strict).match
-        return self._strict(text, start, end) is None
+
+def _added(pattern: Pattern, program: Program) -> int:
+    """The number of a pattern's expression."""
+    return program.add(pattern.node, unless=[(program.add(node), reach) for node, reach in pattern.unless])
 
 
 class _Found:
-    """A match of rule ``number``. ``gap`` are the words on both sides of a distance in seconds; ``excepted`` says that
-    an exception of its issue holds one of its words, ``rejected`` that it is none after all, though it may still tell
-    what others are."""
+    """A match of a rule. ``gap`` are the words on both sides of a distance in seconds; ``excepted`` says that an
+    exception of its issue holds one of its words, ``rejected`` that it is none after all, though it may still tell what
+    others are."""
 
     flags: frozenset[str] = frozenset()
     gap: tuple[int, int] | None = None
     excepted = rejected = False
 
-    def __init__(self, compiled: _Compiled, number: int, start: int, end: int) -> None:
-        self.compiled, self.number, self.start, self.end = compiled, number, start, end
+    def __init__(self, compiled: _Compiled, start: int, end: int) -> None:
+        self.compiled, self.start, self.end = compiled, start, end
 
 
 class Matcher:
@@ -140,19 +106,29 @@ class Matcher:
         self.table = WordTable(memory)
         self.vocabulary = Vocabulary(memory)
         stop = self.flags.negations
-        self._rules = [
+        self._stop = frozenset(rows_of(stop))
+        compiled = [
             _Compiled(rule, program, stop if "negated" in issues[rule.issue].flags else frozenset()) for rule in rules
         ]
-        said_by = [SAID_BY[rule.speaker or "unknown"] for rule in rules]
-        self.candidates = Candidates([rule.pattern.node for rule in rules], said_by, program)
+        self._rules = {rule.expression: rule for rule in compiled}
         # Exceptions are looked for around what was found, and whoever says them.
         excepting = [(name, pattern) for name, issue in issues.items() for pattern in issue.exceptions]
-        self._exceptions = [_Expression(pattern, program) for _, pattern in excepting]
-        self._around = Candidates(
-            [pattern.node for _, pattern in excepting], [SAID_BY["unknown"]] * len(excepting), program
-        )
         self._excepted = {name: number for number, name in enumerate(dict(excepting))}
-        self._excepting = np.array([self._excepted[name] for name, _ in excepting], dtype=np.intp)
+        expressions = [_added(pattern, program) for _, pattern in excepting]
+        self._exceptions = {
+            expression: (self._excepted[name], has_gap(pattern.node))
+            for expression, (name, pattern) in zip(expressions, excepting, strict=True)
+        }
+        self._tables = tables(
+            [rule.pattern.node for rule in rules],
+            [rule.expression for rule in self._rules.values()],
+            [SAID_BY[rule.speaker or "unknown"] for rule in rules],
+            program,
+        )
+        self._around = tables(
+            [pattern.node for _, pattern in excepting], expressions, [ANYONE] * len(excepting), program
+        )
+        self._kernel = Kernel(program.code())
 
     # -- running
 
@@ -186,13 +162,42 @@ class Matcher:
             hits.setdefault(call, []).append(hit)
         return {call: tuple(sorted(ones, key=_BY_TIME)) for call, ones in hits.items()}
 
+    def work(self, stream: AnyStream) -> int:
+        """At how many places in a stream a way's words are looked for: what the time that it takes grows with."""
+        return self._kernel.look(self._tables, stream.rows, stream.said_by, stream.runs)[1]
+
     def _search(self, stream: AnyStream) -> list[_Found]:
-        found: list[_Found] = []
-        text, rules = stream.text, self._rules
-        for number, hit in _matches(stream, rules, *self.candidates.find(stream.kept, stream.said_by)):
-            found.append(_found(rules[number], number, text, hit))
+        found = [
+            self._found(stream, self._rules[number], start, end, (left, right))
+            for number, start, end, left, right in self._matches(stream, self._tables, stream.said_by)
+        ]
         found += self._in_one_sentence(stream, found)
         self._except(stream, [one for one in found if one.compiled.issue in self._excepted])
+        return found
+
+    def _matches(self, stream: AnyStream, ways: Tables, said_by: Any) -> list[list[int]]:
+        """What is found, each once and by place: expression, start, end, and the words around a distance."""
+        found = self._kernel.look(ways, stream.rows, said_by, stream.runs)[0]
+        found = found[np.lexsort((found[:, 1], found[:, 0])), 2:]
+        _, first = np.unique(found[:, :3], axis=0, return_index=True)
+        return [*found[np.sort(first)].tolist()]
+
+    def _found(
+        self, stream: AnyStream, rule: _Compiled, start: int, end: int, around: tuple[int, int] = (-1, -1)
+    ) -> _Found:
+        """A match, with the flags that its own words tell, and the words on both sides of a distance in seconds."""
+        found = _Found(rule, start, end)
+        if rule.flag:
+            found.flags = frozenset([rule.flag])
+        # Whether it steps over a negation that its pattern does not name.
+        if (
+            rule.strict is not None
+            and not self._stop.isdisjoint(stream.rows[start:end].tolist())
+            and not self._kernel.match(stream.rows, rule.strict, start, end)
+        ):
+            found.flags |= {"negated"}
+        if rule.near_seconds is not None:
+            found.gap = around[0] - 1, around[1]
         return found
 
     def _in_one_sentence(self, stream: AnyStream, found: list[_Found]) -> list[_Found]:
@@ -201,14 +206,15 @@ class Matcher:
         if not gapped:
             return []
         held: list[_Found] = []
+        kernel, rows = self._kernel, stream.rows
         for one in compress(gapped, stream.stopped([one.start for one in gapped], [one.end for one in gapped])):
             one.rejected = True
-            start = one.start
-            while hit := one.compiled.search(stream.text, start + 1, one.end):
-                start, end = hit.span()
+            start, expression = one.start, one.compiled.expression
+            while hit := kernel.search(rows, expression, start + 1, one.end):
+                start, end = hit
                 if not stream.stopped([start], [end])[0]:
-                    if not one.compiled.ruled_out(stream, start, end):
-                        held.append(_found(one.compiled, one.number, stream.text, hit))
+                    if not kernel.ruled_out(rows, expression, hit, stream.run(start)):
+                        held.append(self._found(stream, one.compiled, start, end, kernel.around))
                     break
         return held
 
@@ -232,23 +238,21 @@ class Matcher:
         size = len(stream)
         starts, ends = np.array([one.start for one in found]), np.array([one.end for one in found])
         low, high = np.maximum(starts - CONTEXT_REACH, 0), np.minimum(ends + CONTEXT_REACH, size)
-        # The words around all of them, one stretch after the other; over a seam nothing is found in the text itself.
+        # Around all of them, and nowhere else.
         which, within, _ = spread(high - low)
-        said = np.zeros(size, dtype=bool)
-        said[low.take(which) + within] = True
-        near = np.flatnonzero(said)
-        anyone = np.full(len(near), SAID_BY["unknown"], dtype=np.uint8)
-        places, *others = self._around.find(stream.kept.take(near), anyone)
+        said = np.zeros(size, dtype=np.uint8)
+        said[low.take(which) + within] = ANYONE
+        matches = self._matches(stream, self._around, said)
+        known = [self._exceptions[expression] for expression, *_ in matches]
         exceptions = np.array(
-            [(number, *hit.span()) for number, hit in _matches(stream, self._exceptions, near.take(places), *others)],
-            dtype=np.intp,
+            [(issue, start, end) for (issue, _), (_, start, end, *_) in zip(known, matches, strict=True)], dtype=np.intp
         ).reshape(-1, 3)
         # As with the matches themselves: words left open are of one sentence.
-        gapped = np.flatnonzero([self._exceptions[number].gaps for number in exceptions[:, 0].tolist()])
+        gapped = np.flatnonzero([gaps for _, gaps in known])
         over = stream.stopped(exceptions[gapped, 1], exceptions[gapped, 2])
         exceptions = np.delete(exceptions, gapped[over], axis=0)
         # Issue after issue on one line, each as long as the text and one word: what is of another is never reached.
-        line = self._excepting.take(exceptions[:, 0]) * (size + 1)
+        line = exceptions[:, 0] * (size + 1)
         order = np.argsort(line + exceptions[:, 1])
         begun = (line + exceptions[:, 1]).take(order)
         last_end = np.append(0, np.maximum.accumulate((line + exceptions[:, 2]).take(order)))
@@ -262,7 +266,7 @@ class Matcher:
             return [] if ones[0].rejected or ones[0].excepted else ones
         flagged = any(one.flags for one in ones)
         if flagged:
-            ones = self._unexplained(stream.text, ones)
+            ones = self._unexplained(stream, ones)
         kept: list[_Found] = []
         # The longest of overlapping matches stands for them all; of equals, the one whose pattern stands first.
         ones.sort(key=_by_length)
@@ -281,7 +285,7 @@ class Matcher:
                     kept.append(one)
         return kept
 
-    def _unexplained(self, text: str, ones: list[_Found]) -> list[_Found]:
+    def _unexplained(self, stream: AnyStream, ones: list[_Found]) -> list[_Found]:
         """Without the matches that are negated only by words that another match names itself ("toujours pas reçu")."""
         plain = [one for one in ones if not one.flags]
         if not plain or len(plain) == len(ones):
@@ -289,7 +293,8 @@ class Matcher:
         kept: list[_Found] = []
         for one in ones:
             if "negated" in one.flags and not one.compiled.flag:
-                negations = [at for at in range(one.start, one.end) if text[at] in self.flags.negations]
+                words = stream.rows[one.start : one.end].tolist()
+                negations = [at for at, row in enumerate(words, one.start) if row in self._stop]
                 if any(all(p.start <= at < p.end for at in negations) for p in plain):
                     continue
             kept.append(one)
@@ -309,7 +314,14 @@ class Matcher:
             flags: tuple[str, ...] = ()
             if any(possible[at]) or one.flags or at in asked:
                 flags = self.flags.of(
-                    stream, rule.issue, (one.start, one.end), one.flags, speaker, possible[at], asked=at in asked
+                    stream,
+                    self._kernel,
+                    rule.issue,
+                    (one.start, one.end),
+                    one.flags,
+                    speaker,
+                    possible[at],
+                    asked=at in asked,
                 )
             yield Hit(
                 rule.issue,
@@ -326,42 +338,8 @@ class Matcher:
             )
 
 
-def _matches(
-    stream: AnyStream, expressions: Sequence[_Expression], places: Any, numbers: Any, before: Any, ahead: Any
-) -> Iterator[tuple[int, Any]]:
-    """What is found at candidates (:meth:`Candidates.find`), each once: number of the expression and the match."""
-    # Never into what another speaker says before or after: that may be the very same words.
-    run = stream.runs.searchsorted(places, side="right")
-    low = np.maximum(places - before, np.append(0, stream.runs)[run])
-    high = np.minimum(places + ahead, stream.runs[run])
-    text, seen = stream.text, set[tuple[int, int, int]]()
-    for number, begin, end in zip(numbers.tolist(), low.tolist(), high.tolist(), strict=True):
-        one = expressions[number]
-        hit = one.search(text, begin, end)
-        if hit is None:
-            continue
-        key = (number, *hit.span())
-        if key not in seen:
-            seen.add(key)
-            if not one.ruled_out(stream, key[1], key[2]):
-                yield number, hit
-
-
 def _by_length(one: _Found) -> tuple[int, int, bool, int]:
-    return one.start - one.end, one.start, not one.flags, one.number
-
-
-def _found(one: _Compiled, number: int, text: str, hit: Any) -> _Found:
-    """A match, with the flags that its own words tell, and the words on both sides of a distance in seconds."""
-    found = _Found(one, number, *hit.span())
-    if one.marked:
-        if one.flag:
-            found.flags = frozenset([one.flag])
-        if one.negated(text, found.start, found.end):
-            found.flags |= {"negated"}
-        if one.near_seconds is not None:
-            found.gap = hit.start("left") - 1, hit.start("right")
-    return found
+    return one.start - one.end, one.start, not one.flags, one.compiled.expression
 
 
 def _in_window(rule: _Compiled, start: float, end: float) -> bool:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
-from callscan.lexicon.alphabet import LOWEST, number_of
-from callscan.lexicon.colours import ROWS, Colours, rows_of
+from callscan.lexicon.alphabet import ROWS, rows_of
+from callscan.lexicon.colours import Colours
+from callscan.lexicon.kernel import BITS, DISTANCE, SPEAKERS
 from callscan.lexicon.program import Program
-from callscan.lexicon.ways import DISTANCE, REACH, Entry, Symbols
+from callscan.lexicon.ways import Entry, Symbols
 
-SPEAKERS = 4
-"""Values of ``said_by``: sums of bits."""
-LINES = SPEAKERS * ROWS
-"""Rows of a table by who says a symbol and the symbol."""
 NEAR, FAR = range(1, 2), range(2, DISTANCE + 1)
 """The distances that are looked for together."""
 
@@ -36,33 +34,42 @@ class Kinds:
 
     def lookup(self) -> Any:
         """The kind of every symbol, by its row."""
-        table = np.zeros(ROWS, dtype=np.intp)
+        table = np.zeros(ROWS, dtype=np.int32)
         for one, number in self.of.items():
-            table[number_of(one) - LOWEST] = number
+            table[rows_of(one)] = number
         return table
 
 
 class Pairs:
-    """The ways whose words are at some ``distances``, as lists that are added to ``lists``. ``rarer`` says which word
-    of a pair is the rarer one, and looked for first: 0 or 1. ``colours`` are of the other."""
+    """The ways whose words are at some distances, as lists that are added to ``lists``: one table after the other."""
 
-    def __init__(
+    def __init__(self, lists: list[list[int]]) -> None:
+        self.looked = np.zeros(SPEAKERS * ROWS, dtype=np.uint8)
+        """Which tables have a word as the one looked for first, by whoever says it and its row: a bit each."""
+        self._asked: list[Any] = []
+        self._lists, self._before = lists, len(lists)
+        self._first: list[Any] = []
+        self._other: list[Any] = []
+        self._met: dict[int, int] = {}
+        self._count = 0
+
+    def add(
         self,
         ways: Sequence[tuple[int, Entry]],
         distances: range,
         rarer: int,
         said_by: Sequence[int],
         colours: Colours,
-        lists: list[list[int]],
     ) -> None:
+        """A table of the ways with pairs at ``distances``. ``rarer`` says which word of a pair is the rarer one, and
+        looked for first: 0 or 1. ``colours`` are of the other."""
         held: list[tuple[int, Symbols, Symbols, int]] = []
         for number, way in ways:
             assert way.second is not None  # noqa: S101 - a single word is no pair
             bits = sum(1 << distance for distance in distances if way.second.first <= distance <= way.second.last)
             if bits:
                 held.append((number, way.anchor, way.second.symbols, bits))
-        self.heads = np.zeros(LINES, dtype=np.uint64)
-        """The colours that the other of a pair can have, by whoever says the one looked for first and its row."""
+        by_line = np.zeros(SPEAKERS * ROWS, dtype=np.uint64)
         asked: dict[tuple[int, Symbols], set[Symbols]] = {}
         for number, first, second, _ in held:
             head, other = (second, first) if rarer else (first, second)
@@ -72,66 +79,48 @@ class Pairs:
             every = colours.asked(frozenset().union(*others))
             for speaker in range(1, SPEAKERS):
                 if speaker & said:
-                    self.heads[speaker * ROWS + rows] |= every
+                    by_line[speaker * ROWS + rows] |= every
+        self._asked.append(by_line)
+        self.looked[by_line != 0] |= np.uint8(1 << len(self._asked) - 1)
         left, right = Kinds(first for _, first, _, _ in held), Kinds(last for _, _, last, _ in held)
-        width = right.count
-        both = left.lookup() * width, right.lookup()
-        self._head, self._other = both[rarer], both[1 - rarer]
+        # Numbers of pairs: those of this table come after those of the ones before.
+        width, base = right.count, self._count
+        both = left.lookup() * width + base, right.lookup()
+        self._first.append(both[rarer])
+        self._other.append(both[1 - rarer])
+        self._count += left.count * width
         # Of all pairs of kinds one in a hundred is any way's. For those: the ways, and at which distances they are met.
         own: dict[int, list[int]] = {}
-        met: dict[int, int] = {}
         for number, anchor, symbols, bits in held:
             heads = {left.of[one] for one in anchor}
             tails = {right.of[one] for one in symbols}
-            for pair in (head * width + tail for head in heads for tail in tails):
+            for pair in (base + head * width + tail for head in heads for tail in tails):
                 own.setdefault(pair, []).append(number)
-                met[pair] = met.get(pair, 0) | bits
-        pairs = sorted(own)
-        self._pairs = _Members(np.array(pairs, dtype=np.intp), left.count * width)
-        self._met = np.array([met[pair] for pair in pairs], dtype=np.uint8)
-        self._first = len(lists)
-        lists += [own[pair] for pair in pairs]
-        self._distances = np.array(distances)
-        self._bits = np.left_shift(1, self._distances).astype(np.uint8)
-        # From the one looked for first to the other, and to the first.
-        self._away = -self._distances if rarer else self._distances
-        self._back = self._away if rarer else 0 * self._away
+                self._met[pair] = self._met.get(pair, 0) | bits
+        self._lists += [own[pair] for pair in sorted(own)]
 
-    def find(self, rows: Any, at: Any, lines: Any, seen: Any) -> tuple[Any, Any, Any]:
-        """The pairs in a text: places of the first words, numbers of lists, distances. ``rows`` are those of the text,
-        with :data:`REACH` of no word before and after it, and ``seen`` their colours; ``at`` are the places in the text
-        of the words looked for first, and ``lines`` their rows by whoever says them."""
-        asked = self.heads.take(lines)
-        seen_at = [np.flatnonzero((asked & seen[REACH + away :].take(at)) != 0) for away in self._away]
-        nth = np.repeat(np.arange(len(seen_at)), [*map(len, seen_at)])
-        heads = at.take(np.concatenate(seen_at)) + REACH
-        pairs = self._other.take(rows.take(heads + self._away.take(nth)))
-        pairs += self._head.take(rows.take(heads))
-        places, numbers = self._pairs.find(pairs)
-        met = np.flatnonzero((self._met.take(numbers) & self._bits.take(nth.take(places))) != 0)
-        places = places.take(met)
-        nth = nth.take(places)
-        begins = heads.take(places) + self._back.take(nth)
-        return begins, self._first + numbers.take(met), self._distances.take(nth)
+    def tables(self) -> dict[str, Any]:
+        """Which of all pairs are any way's: a bit a number, as a table would not fit into a core's cache; and the lists
+        of ways (:class:`callscan.lexicon.kernel.Tables`)."""
+        numbers = np.array(sorted(self._met), dtype=np.int64)
+        words = np.zeros((self._count >> 5) + 1, dtype=np.int64)
+        np.bitwise_or.at(words, numbers >> 5, np.left_shift(1, numbers & 31))
+        counts = np.bitwise_count(words)
+        words |= (np.cumsum(counts, dtype=np.int64) - counts + self._before) << 32
+        lists = np.cumsum([0, *map(len, self._lists)], dtype=np.int64) << BITS
+        lists[self._before : -1] |= np.array([self._met[number] for number in numbers.tolist()], dtype=np.int64)
+        return {
+            "asked": _beside(self._asked),
+            "first": _beside(self._first).astype(np.int32),
+            "other": _beside(self._other).astype(np.int32),
+            "members": words,
+            "lists": lists,
+            "ways": np.fromiter(chain.from_iterable(self._lists), dtype=np.int32),
+        }
 
 
-class _Members:
-    """Some of the numbers below ``size``, and the place of each among them: a bit a number, as a table would not fit
-    into a core's cache. ``numbers`` are in order."""
-
-    def __init__(self, numbers: Any, size: int) -> None:
-        self._words = np.zeros((size >> 6) + 1, dtype=np.uint64)
-        np.bitwise_or.at(self._words, numbers >> 6, np.left_shift(np.uint64(1), (numbers & 63).astype(np.uint64)))
-        counts = np.bitwise_count(self._words)
-        self._before = (np.cumsum(counts, dtype=np.int32) - counts).astype(np.int32)
-
-    def find(self, asked: Any) -> tuple[Any, Any]:
-        """Which of some numbers are among them, by place in ``asked``, and the place of each of these."""
-        words = self._words.take(asked >> 6)
-        bits = np.left_shift(np.uint64(1), (asked & 63).astype(np.uint64))
-        places = np.flatnonzero((words & bits) != 0)
-        lower = words.take(places) & (bits.take(places) - np.uint64(1))
-        return places, self._before.take(asked.take(places) >> 6) + np.bitwise_count(lower)
+def _beside(tables: Sequence[Any]) -> Any:
+    return np.stack(tables, axis=1).ravel()
 
 
 def rarer_word(way: Entry, program: Program) -> int:

@@ -1,21 +1,30 @@
-"""Patterns made to run: each becomes a regular expression over symbols.
+"""Patterns made to run: each becomes instructions over the words of a text (:mod:`callscan.lexicon.kernel`).
 
-One character is one word, so an expression over a sentence is short; every part is bounded, so the work per candidate
-is bounded, whatever the text: :data:`MAX_WORK` is checked when a pattern is read.
+Every part is bounded, and no instruction leads back to one before it, so the work per candidate is bounded, whatever
+the text: :data:`MAX_WORK` is checked when a pattern is read.
 """
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterable, Iterator
-from itertools import chain, groupby
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate, chain, groupby
+from typing import Any
 
-from callscan.lexicon.alphabet import BREAK, Alphabet, Feature
+import numpy as np
+
+from callscan.lexicon.alphabet import BREAK, ROWS, Alphabet, Feature, rows_of
+from callscan.lexicon.kernel import CHOICE, CHOOSE, END, JUMP, LEFT, MATCH, RIGHT, SPLIT, WIDTH, WORD, Code
 from callscan.lexicon.pattern import Alt, Fused, Gap, Near, Node, Opt, Said, Seq, Shape
 
 MAX_WORK = 1_000_000
 """Ways in which one pattern may be tried at one place."""
+Instructions = tuple[int, ...]
+"""See :mod:`callscan.lexicon.kernel`."""
+Option = tuple[Instructions, frozenset[str] | None]
+"""Instructions, and the symbols of the word that they ask for first; None where that may be any, or none."""
+MANY = 4
+"""Options from which the next word tells which to try: fewer are tried one after the other."""
 RARE = 2e-5
 """The share of all words that a word is taken to be which its language does not list."""
 
@@ -32,7 +41,12 @@ class Program:
         self._sets: dict[Node, frozenset[str]] = {}
         self._shares: dict[frozenset[str], float] = {}
         # By identity: a class is one tree in all patterns that name it, and is worked out once.
-        self._expressions: dict[tuple[int, bool], str] = {}
+        self._instructions: dict[tuple[int, frozenset[str]], Instructions] = {}
+        self._ranges: dict[frozenset[str], tuple[int, int]] = {}
+        self._bounds: list[int] = []
+        self._choices: list[int] = []
+        self._firsts: dict[int, frozenset[str] | None] = {}
+        self._expressions: list[tuple[Instructions, tuple[int, int], Sequence[tuple[int, int]]]] = []
         self._frequencies: dict[str, float] = {}
         for word, share in alphabet.language.frequencies.items():
             symbols = alphabet.encode(word)
@@ -51,39 +65,144 @@ class Program:
             found = self._sets[node] = frozenset(chain.from_iterable(held))
         return found
 
-    def expression(self, node: Node, stopped_by: str = "") -> str:
-        """The regular expression of a node; gaps do not cross ``stopped_by`` symbols."""
-        key = id(node), bool(stopped_by)
-        found = self._expressions.get(key)
+    def add(
+        self, *nodes: Node, stopped_by: Iterable[str] = (), at_end: bool = False, unless: Sequence[tuple[int, int]] = ()
+    ) -> int:
+        """A new expression, by number: any of the nodes, the first that matches. Its gaps do not cross ``stopped_by``
+        symbols; ``at_end`` asks for a match up to the end of what is searched; ``unless`` are expressions that must
+        not be within so many words of a match."""
+        stop = frozenset(stopped_by)
+        instructions = self._either([(self._instructions_of(node, stop), self._first(node)) for node in nodes])
+        instructions += (END, 0, 0, MATCH, 0, 0) if at_end else (MATCH, 0, 0)
+        first = [self._first(node) for node in nodes]
+        known = [symbols for symbols in first if symbols is not None]
+        head = self._set(frozenset().union(*known)) if len(known) == len(nodes) else (0, 0)
+        self._expressions.append((instructions, head, unless))
+        return len(self._expressions) - 1
+
+    def code(self) -> Code:
+        """All expressions so far, ready to run."""
+        parts = [instructions for instructions, _, _ in self._expressions]
+        sizes = [len(instructions) for instructions in parts]
+        guards = [len(unless) for _, _, unless in self._expressions]
+        return Code(
+            instructions=_array(chain.from_iterable(parts)),
+            ranges=_array(self._bounds),
+            choices=_array(self._choices),
+            entries=_array(accumulate(sizes[:-1], initial=0)),
+            heads=_array(chain.from_iterable(head for _, head, _ in self._expressions)),
+            guards=_array(accumulate(guards, initial=0)),
+            unless=_array(chain.from_iterable(chain.from_iterable(unless for _, _, unless in self._expressions))),
+            # No instruction leads back, so each leaves at most one way to come back to: four numbers.
+            stack=np.zeros(4 * max(sizes, default=0) // WIDTH + 4, dtype=np.int64),
+            marks=np.zeros(3, dtype=np.int64),
+        )
+
+    def _instructions_of(self, node: Node, stop: frozenset[str]) -> Instructions:
+        key = id(node), stop
+        found = self._instructions.get(key)
         if found is None:
-            found = self._expressions[key] = self._expression(node, stopped_by)
+            found = self._instructions[key] = self._made(node, stop)
         return found
 
-    def _expression(self, node: Node, stopped_by: str) -> str:
+    def _made(self, node: Node, stop: frozenset[str]) -> Instructions:
         if isinstance(node, Said | Fused | Shape):
-            return charset(self.symbols(node))
+            return WORD, *self._set(self.symbols(node))
         if isinstance(node, Gap):
-            return _gap(node.most, stopped_by)
+            return self._gap(node.most, stop)
         if isinstance(node, Seq):
-            return "".join(self.expression(part, stopped_by) for part in node.parts)
+            return tuple(chain.from_iterable(self._instructions_of(part, stop) for part in node.parts))
         if isinstance(node, Opt):
-            return f"(?:{self.expression(node.part, stopped_by)})?"
+            part = self._instructions_of(node.part, stop)
+            return SPLIT, WIDTH, WIDTH + len(part), *part
         if isinstance(node, Alt):
             singles: set[str] = set()
-            others: list[str] = []
+            options: list[Option] = []
             for option in node.options:
                 if isinstance(option, Said | Fused | Shape):
                     singles |= self.symbols(option)
                 else:
-                    others.append(self.expression(option, stopped_by))
+                    options.append((self._instructions_of(option, stop), self._first(option)))
             if singles:
-                others.append(charset(singles))
-            return others[0] if len(others) == 1 else f"(?:{'|'.join(others)})"
-        first, second = self.expression(node.first, stopped_by), self.expression(node.second, stopped_by)
-        gap = _gap(node.words, stopped_by)
-        # The empty groups mark where the gap is, for the check in seconds.
-        forward = f"{first}(?P<left>){gap}(?P<right>){second}" if node.seconds is not None else f"{first}{gap}{second}"
-        return forward if node.ordered else f"(?:{forward}|{second}{gap}{first})"
+                options.append(((WORD, *self._set(frozenset(singles))), frozenset(singles)))
+            return self._either(options)
+        first, second = self._instructions_of(node.first, stop), self._instructions_of(node.second, stop)
+        between = (LEFT, 0, 0, *self._gap(node.words, stop), RIGHT, 0, 0)
+        forward = (*first, *between, *second)
+        if node.ordered:
+            return forward
+        return self._either(
+            [(forward, self._first(node.first)), ((*second, *between, *first), self._first(node.second))]
+        )
+
+    def _first(self, node: Node) -> frozenset[str] | None:
+        """What a node can begin with, as :func:`edge` has it."""
+        if id(node) not in self._firsts:
+            self._firsts[id(node)] = edge(node, self, last=False)
+        return self._firsts[id(node)]
+
+    def _either(self, options: Sequence[Option]) -> Instructions:
+        """The first of some options that will do; none where there are none."""
+        codes = [instructions for instructions, _ in options]
+        if not codes:
+            return WORD, 0, 0
+        if len(codes) < MANY:
+            found = codes[-1]
+            for code in reversed(codes[:-1]):
+                found = (SPLIT, WIDTH, 2 * WIDTH + len(code), *code, JUMP, WIDTH + len(found), 0, *found)
+            return found
+        # By the next word, the options that can begin with it; some can begin with any.
+        always = tuple(number for number, (_, first) in enumerate(options) if first is None)
+        by_row: dict[int, list[int]] = {}
+        for number, (_, first) in enumerate(options):
+            for row in rows_of(first or ()):
+                by_row.setdefault(row, list(always)).append(number)
+        choices = {row: tuple(sorted(numbers)) for row, numbers in by_row.items()}
+        # First what is tried for each choice, then the options; each leads on to the end.
+        lists = [always, *sorted(set(choices.values()) - {always})]
+        begins = [*accumulate((WIDTH * len(numbers) or WIDTH for numbers in lists), initial=WIDTH)]
+        places = [*accumulate((len(code) + WIDTH for code in codes), initial=begins[-1])]
+        body: list[int] = []
+        for numbers, begin in zip(lists, begins, strict=False):
+            here = begin
+            for number in numbers[:-1]:
+                body += SPLIT, places[number] - here, WIDTH
+                here += WIDTH
+            body += (JUMP, places[numbers[-1]] - here, 0) if numbers else (WORD, 0, 0)
+        for code, place in zip(codes, places, strict=False):
+            body += *code, JUMP, places[-1] - place - len(code), 0
+        at = dict(zip(lists, begins, strict=False))
+        begin = len(self._choices) // CHOICE
+        # Neighbours with one choice have one difference between their row and their place among the sorted ones.
+        rows = sorted(choices)
+        for _, run in groupby(enumerate(rows), lambda each: (each[1] - each[0], choices[each[1]])):
+            own = [row for _, row in run]
+            self._choices += own[0], own[-1], at[choices[own[0]]]
+        return CHOOSE, begin, len(self._choices) // CHOICE, *body
+
+    def _gap(self, most: int, stop: frozenset[str]) -> Instructions:
+        """As few words as will do, up to ``most``."""
+        word = WORD, *self._set(stop | {BREAK}, others=True)
+        step = WIDTH + len(word)
+        return tuple(chain.from_iterable((SPLIT, step * (most - nth), WIDTH, *word) for nth in range(most)))
+
+    def _set(self, symbols: frozenset[str], *, others: bool = False) -> tuple[int, int]:
+        """The ranges of some symbols, or of all others: numbers of the first and of the one after the last."""
+        key = symbols | {""} if others else symbols
+        found = self._ranges.get(key)
+        if found is None:
+            rows = sorted(rows_of(symbols))
+            # Neighbours have one difference between their row and their place among the sorted ones.
+            runs = [[row for _, row in run] for _, run in groupby(enumerate(rows), lambda each: each[1] - each[0])]
+            bounds = [(run[0], run[-1]) for run in runs]
+            if others:
+                edges = [-1, *chain.from_iterable(bounds), ROWS]
+                bounds = [(low + 1, high - 1) for low, high in zip(edges[::2], edges[1::2], strict=True)]
+                bounds = [(low, high) for low, high in bounds if low <= high]
+            begin = len(self._bounds) // 2
+            self._bounds += chain.from_iterable(bounds)
+            found = self._ranges[key] = begin, begin + len(bounds)
+        return found
 
     def share(self, symbols: frozenset[str]) -> float:
         """The share of all words that are one of the symbols."""
@@ -238,21 +357,5 @@ def has_gap(node: Node) -> bool:
     return isinstance(node, Gap | Near) or any(has_gap(part) for part in _parts(node))
 
 
-def charset(symbols: Iterable[str]) -> str:
-    """The expression for one of some symbols."""
-    # Neighbours have one difference between their number and their place among the sorted ones.
-    runs = [
-        [one for _, one in run] for _, run in groupby(enumerate(sorted(symbols)), lambda each: ord(each[1]) - each[0])
-    ]
-    if len(runs) == 1 and len(runs[0]) == 1:
-        return runs[0][0]
-    return f"[{''.join(run[0] if len(run) == 1 else f'{run[0]}-{run[-1]}' for run in runs)}]" if runs else "(?!)"
-
-
-def _gap(most: int, stopped_by: str) -> str:
-    return f"[^{BREAK}{stopped_by}]{{0,{most}}}?" if most else ""
-
-
-def compiled(expression: str) -> re.Pattern[str]:
-    """An expression over symbols, ready to run; kept here so that one place knows how they are run."""
-    return re.compile(expression)
+def _array(numbers: Iterable[int]) -> Any:
+    return np.fromiter(numbers, dtype=np.int32)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from callscan.lexicon.alphabet import BREAK, JOIN, OTHER, SEGMENT, number_of, symbols_of
+from callscan.lexicon.alphabet import BREAK, JOIN, LOWEST, OTHER, SEGMENT, number_of
 from callscan.lexicon.words import WordTable, normalised
 from callscan.records import Segment, Speaker, Transcript, Word
 
@@ -129,17 +129,17 @@ class AnyStream(ABC):
     runs: Any
 
     def __init__(self) -> None:
-        self._text: str | None = None
+        self._rows: Any = None
 
     def __len__(self) -> int:
         return len(self.kept)
 
     @property
-    def text(self) -> str:
-        """The symbols as text: one character per word that counts."""
-        if self._text is None:
-            self._text = symbols_of(self.kept)
-        return self._text
+    def rows(self) -> Any:
+        """The row of each word's symbol in tables by symbol (uint16)."""
+        if self._rows is None:
+            self._rows = self.kept - np.uint16(LOWEST)
+        return self._rows
 
     def run(self, position: int) -> tuple[int, int]:
         """Where what the speaker of a word says in turn begins and ends."""

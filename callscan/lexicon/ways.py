@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, combinations
 
+from callscan.lexicon.kernel import DISTANCE, OTHERS
 from callscan.lexicon.pattern import Alt, Fused, Gap, Near, Node, Opt, Said, Shape
 from callscan.lexicon.program import Program, span
 
-DISTANCE = 6
-"""Words from the first of a pair to the second, at most."""
 REACH = 16
 """Words between a pair and another word, at most; others that can be farther away are not looked for."""
-OTHERS = 5
 _TOGETHER = {1: 0.1, 2: 0.03}
 """How often the rarer of two words is said with the other so many words away, where a pattern names them so."""
 MAX_WAYS = 48

@@ -1,0 +1,99 @@
+"""The kernel as it is for a few sentences, and as machine code once a process has read enough for that to pay.
+
+Both are the same functions (:mod:`callscan.lexicon.kernel`). numba takes most of a second to start, and several to
+compile what nobody has compiled on the machine before; Python finds the patterns of a sentence in less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from types import FunctionType
+from typing import Any, ClassVar
+
+import numpy as np
+
+from callscan.lexicon import kernel
+from callscan.lexicon.kernel import FOUND, Code, Met, Tables
+
+WORTH = 50_000
+"""Words that a process looks at before it takes to machine code: Python needs as long for them as numba to start."""
+_FUNCTIONS = ("among", "further", "run", "search", "ruled_out", "bits_of", "pairs", "check")
+"""Each after those that it calls."""
+_ROOM = 1024
+"""Pairs in a text that there is room for at first, beside one for every other word."""
+_SHORT = 1 << 16
+"""Up to so many different numbers are sorted in linear time."""
+
+
+@cache
+def _machine_code() -> dict[str, Any]:
+    from numba import njit
+
+    space: dict[str, Any] = dict(vars(kernel))
+    for name in _FUNCTIONS:
+        # The same code, but what it calls is compiled, too.
+        function = FunctionType(space[name].__code__, space, name)
+        try:
+            space[name] = njit(cache=True)(function)
+        except RuntimeError:  # nowhere to keep what is compiled
+            space[name] = njit(function)
+    return space
+
+
+class Kernel:
+    """Runs over the words of one alphabet: ``code`` are its expressions. Not for use by two threads at once."""
+
+    _read: ClassVar[int] = 0
+
+    def __init__(self, code: Code) -> None:
+        self._code = code
+
+    def search(self, rows: Any, number: int, low: int, high: int) -> tuple[int, int] | None:
+        """Start and end of the first match of an expression between two places."""
+        start = int(_call("search", self._code, rows, number, low, high))
+        return (start, int(self._code.marks[0])) if start >= 0 else None
+
+    @property
+    def around(self) -> tuple[int, int]:
+        """Of the last match that was found, the places of the words around its distance; -1 where it has none."""
+        return int(self._code.marks[1]), int(self._code.marks[2])
+
+    def match(self, rows: Any, number: int, low: int, high: int) -> bool:
+        """Whether an expression matches from a place on, up to before another at most."""
+        return bool(_call("run", self._code, rows, number, low, high))
+
+    def ruled_out(self, rows: Any, number: int, span: tuple[int, int], run: tuple[int, int]) -> bool:
+        """Whether something that must not be around a match of an expression is there, in what is said in a run."""
+        return bool(_call("ruled_out", self._code, rows, number, *span, *run))
+
+    def look(self, tables: Tables, rows: Any, said_by: Any, runs: Any) -> tuple[Any, int]:
+        """What is found of the ways of ``tables``, some of it more than once: rows of
+        :data:`callscan.lexicon.kernel.FOUND` numbers. And at how many places a way's other words were looked for."""
+        Kernel._read += len(rows)
+        runs = runs.astype(np.int64)
+        count = _ROOM + len(rows) // 2
+        room = 0
+        while count > room:
+            room = count
+            met = Met(*(np.empty(room, dtype=np.int32) for _ in Met._fields))
+            count = _call("pairs", tables, rows, said_by, runs, met)
+        few = len(tables.when) <= _SHORT
+        by_way = np.argsort(met.ways[:count].astype(np.uint16 if few else np.int32), kind="stable")
+        met = Met(*(part.take(by_way) for part in met))
+        found = np.empty((count, FOUND), dtype=np.int64)
+        return found[: _call("check", tables, self._code, rows, runs, met, found.reshape(-1))], count
+
+
+def _call(name: str, *given: Any) -> Any:
+    """Call a function of the kernel with what it is given as it wants that."""
+    if Kernel._read > WORTH:
+        return _machine_code()[name](*given)
+    return getattr(kernel, name)(*map(_viewed, given))
+
+
+def _viewed(one: Any) -> Any:
+    """Arrays as views, whose items are Python's own numbers."""
+    if isinstance(one, np.ndarray):
+        return memoryview(one)  # type: ignore[arg-type] # numpy's own stubs call it no buffer before Python 3.12
+    return type(one)(*map(_viewed, one)) if isinstance(one, Sequence) else one
