@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from callscan.lexicon.alphabet import BREAK, SEGMENT, WordMemory, number_of, numbers_of
-from callscan.lexicon.stream import ASKED_SOON, SAID_BY, STOPS, AnyStream, Evidence, before, once
+from callscan.lexicon.compiled import once, spelled
+from callscan.lexicon.stream import ASKED_SOON, SAID_BY, STOPS, AnyStream, Evidence
 from callscan.lexicon.words import normalised
 from callscan.records import Speaker
 
@@ -125,12 +126,12 @@ class ColumnStream(AnyStream):
         self._words = spoken.words[self._begin : end].astype(np.intp)
         self._stops = symbols.stops
         own_marks = marks[first:last] - self._begin
-        kept, self._source = symbols.spread(self._words)
-        self.kept, self._gone = once(kept)
+        # A place is a word and which of its symbols.
+        self._width = symbols.width
+        self.kept, self._places = once(*spelled(self._words, symbols.table, self._width))
         # Where each run of one speaker begins, as a segment and as a word.
         turns = np.flatnonzero(np.diff(spoken.runs[first:last], prepend=spoken.runs[first : first + 1] + 1))
-        begins = self._source.searchsorted(own_marks.take(turns))
-        begins -= self._gone.searchsorted(begins)
+        begins = self._places.searchsorted(own_marks.take(turns) * self._width)
         ends = np.append(begins[1:], len(self.kept))
         self.said_by = np.repeat(spoken.speakers[first:last].take(turns), ends - begins)
         self.runs = ends
@@ -148,7 +149,7 @@ class ColumnStream(AnyStream):
 
     def _words_of(self, positions: Any) -> Any:
         """Which of the words as the recogniser wrote them each word of :attr:`text` is in."""
-        return self._source.take(before(self._gone, positions))
+        return self._places.take(positions) // self._width
 
     def _segments_of(self, words: Any) -> Any:
         return self._marks.searchsorted(words, side="right") - 1
@@ -162,7 +163,7 @@ class ColumnStream(AnyStream):
     def _tokens(self, positions: Any, words: Any) -> list[tuple[int, int]]:
         """Where words of :attr:`text` are in what the recogniser wrote."""
         spoken, written = self._spoken, self._vocabulary.written
-        nth = before(self._gone, positions) - self._source.searchsorted(words)
+        nth = self._places.take(positions) - words * self._width
         numbers = self._words.take(words) - FIRST_WORD
         return [
             written(spoken.vocabulary[number])[1][place][1:]
@@ -271,28 +272,21 @@ class ColumnStream(AnyStream):
 
 @dataclass(frozen=True, slots=True)
 class Symbols:
-    """A Spoken's vocabulary in one alphabet: the symbols of word n are in row n of ``table``, with zeros behind them;
-    ``stops[n]`` says that it ends a sentence."""
+    """A Spoken's vocabulary in one alphabet: the symbols of word n are ``width`` numbers of ``table`` from n times that
+    on, with zeros behind them; ``stops[n]`` says that it ends a sentence."""
 
     table: Any
+    width: int
     stops: Any
-
-    def spread(self, words: Any) -> tuple[Any, Any]:
-        """The symbols of words by number, one after the other, and which of the words each is of."""
-        every = self.table.take(words, axis=0).ravel()
-        source = np.flatnonzero(every != 0)
-        found = every.take(source)
-        source //= self.table.shape[1]
-        return found, source
 
 
 def _symbols_of(spoken: Spoken, vocabulary: Vocabulary) -> Symbols:
     """Look at each distinct word once."""
     kept = [b"", numbers_of(BREAK), *map(vocabulary.kept, spoken.vocabulary)]
-    # Rows of two, four, eight symbols are copied as one number each.
-    width = 2 << (max(map(len, kept)) // 2 - 1).bit_length() >> 1
+    size = max(map(len, kept))
     return Symbols(
-        np.frombuffer(b"".join([symbols.ljust(2 * width, b"\0") for symbols in kept]), "<u2").reshape(-1, width),
+        np.frombuffer(bytearray().join([symbols.ljust(size, b"\0") for symbols in kept]), "<u2"),
+        size // 2,
         np.array([False, False, *[word[-1:] in STOPS and word != "" for word in spoken.vocabulary]]),
     )
 

@@ -9,16 +9,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from types import FunctionType
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from callscan.lexicon import kernel
-from callscan.lexicon.kernel import FOUND, Code, Met, Tables
+from callscan.lexicon.alphabet import OTHER, number_of
+from callscan.lexicon.kernel import DISTANCE, FOUND, Code, Met, Room, Tables
 
 WORTH = 50_000
 """Words that a process looks at before it takes to machine code: Python needs as long for them as numba to start."""
-_FUNCTIONS = ("among", "further", "run", "search", "ruled_out", "bits_of", "pairs", "check")
+_FUNCTIONS = (
+    "among",
+    "further",
+    "run",
+    "search",
+    "ruled_out",
+    "bits_of",
+    "spelled",
+    "once",
+    "heads",
+    "neighbours",
+    "members",
+    "pairs",
+    "check",
+)
 """Each after those that it calls."""
 _ROOM = 1024
 """Pairs in a text that there is room for at first, beside one for every other word."""
@@ -41,10 +56,29 @@ def _machine_code() -> dict[str, Any]:
     return space
 
 
+def spelled(words: Any, table: Any, width: int) -> tuple[Any, Any]:
+    """The symbols of words by number, and their places: see :func:`callscan.lexicon.kernel.spelled`."""
+    _Read.words += len(words)
+    kept, places = (np.empty(len(words) * width, dtype=kind) for kind in (np.uint16, np.int64))
+    count = _call("spelled", words, table, width, kept, places)
+    return kept[:count], places[:count]
+
+
+def once(kept: Any, places: Any) -> tuple[Any, Any]:
+    """Symbols and places without what is said twice in a row: see :func:`callscan.lexicon.kernel.once`."""
+    _Read.words += len(kept)
+    count = _call("once", kept, places, number_of(OTHER) + 1)
+    return kept[:count], places[:count]
+
+
+class _Read:
+    """What this process has looked at so far."""
+
+    words = 0
+
+
 class Kernel:
     """Runs over the words of one alphabet: ``code`` are its expressions. Not for use by two threads at once."""
-
-    _read: ClassVar[int] = 0
 
     def __init__(self, code: Code) -> None:
         self._code = code
@@ -70,14 +104,18 @@ class Kernel:
     def look(self, tables: Tables, rows: Any, said_by: Any, runs: Any) -> tuple[Any, int]:
         """What is found of the ways of ``tables``, some of it more than once: rows of
         :data:`callscan.lexicon.kernel.FOUND` numbers. And at how many places a way's other words were looked for."""
-        Kernel._read += len(rows)
         runs = runs.astype(np.int64)
         count = _ROOM + len(rows) // 2
-        room = 0
-        while count > room:
-            room = count
-            met = Met(*(np.empty(room, dtype=np.int32) for _ in Met._fields))
-            count = _call("pairs", tables, rows, said_by, runs, met)
+        longest = int(np.diff(runs, prepend=0).max(initial=0))
+        # Of a word that is looked for first, any of so many on both sides may be the other.
+        sizes = longest, 2 * DISTANCE * longest, 2 * DISTANCE * longest, 2 * DISTANCE * longest
+        seen = np.zeros(2 * (longest + 2 * DISTANCE), dtype=np.uint64)
+        room = Room(seen, *(np.empty(size + 1, dtype=np.int32) for size in sizes))
+        size = 0
+        while count > size:
+            size = count
+            met = Met(*(np.empty(size, dtype=np.int32) for _ in Met._fields))
+            count = _call("pairs", tables, rows, said_by, runs, room, met)
         few = len(tables.when) <= _SHORT
         by_way = np.argsort(met.ways[:count].astype(np.uint16 if few else np.int32), kind="stable")
         met = Met(*(part.take(by_way) for part in met))
@@ -87,7 +125,7 @@ class Kernel:
 
 def _call(name: str, *given: Any) -> Any:
     """Call a function of the kernel with what it is given as it wants that."""
-    if Kernel._read > WORTH:
+    if _Read.words > WORTH:
         return _machine_code()[name](*given)
     return getattr(kernel, name)(*map(_viewed, given))
 

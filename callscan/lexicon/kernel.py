@@ -88,6 +88,16 @@ class Tables(NamedTuple):
     ahead: Any
 
 
+class Room(NamedTuple):
+    """Where :func:`pairs` keeps what it finds on the way, in a run."""
+
+    seen: Any
+    heads: Any
+    at: Any
+    towards: Any
+    lists: Any
+
+
 class Met(NamedTuple):
     """Where pairs are: the way, the place of the first word, and the number of the run in which it is."""
 
@@ -194,58 +204,140 @@ def bits_of(word: int) -> int:
     return ((word * 0x01010101) & 0xFFFFFFFF) >> 24
 
 
-def pairs(tables: Tables, rows: Any, said_by: Any, runs: Any, met: Met) -> int:
+def spelled(words: Any, table: Any, width: int, kept: Any, places: Any) -> int:
+    """The symbols of words one after the other, and the place of each in as many times ``width``: how many there are.
+    The symbols of word n are in ``table`` from ``width`` times n on, with zeros behind them."""
+    count = 0
+    for at in range(len(words)):
+        begin = width * int(words[at])
+        for nth in range(width):
+            symbol = table[begin + nth]
+            if symbol == 0:
+                break
+            kept[count], places[count] = symbol, width * at + nth
+            count += 1
+    return count
+
+
+def once(kept: Any, places: Any, least: int) -> int:
+    """Leave out what is said twice in a row ("la deuxième la deuxième"), up to three words from ``least`` on:
+    how many symbols are left, each with its place."""
+    count = len(kept)
+    for length in range(1, 4):
+        left = until = 0
+        for at in range(count):
+            same = 0
+            if at + 2 * length <= count:
+                while same < length and kept[at + same] == kept[at + same + length] and kept[at + same] >= least:
+                    same += 1
+            if same == length:
+                until = at + length
+            if at >= until:
+                kept[left], places[left] = kept[at], places[at]
+                left += 1
+        count = left
+    return count
+
+
+def heads(tables: Tables, rows: Any, said_by: Any, begin: int, end: int, room: Room) -> int:
+    """The colours of the words of a run, with none on both sides, and which of the words are looked for first: how many
+    are. The steps of :func:`pairs` are apart so that each is a short loop, whose branches a core can foretell."""
+    colours, looked, seen, found = tables.colours, tables.looked, room.seen, room.heads
+    half = len(seen) // 2
+    count = 0
+    for at in range(end - begin):
+        row = rows[begin + at]
+        seen[DISTANCE + at], seen[half + DISTANCE + at] = colours[2 * row], colours[2 * row + 1]
+        found[count] = at
+        count += looked[said_by[begin + at] * ROWS + row] != 0
+    for at in range(end - begin + DISTANCE, end - begin + 2 * DISTANCE):
+        seen[at] = seen[half + at] = 0
+    return count
+
+
+def neighbours(tables: Tables, rows: Any, said_by: Any, begin: int, count: int, room: Room) -> int:
+    """Which words near those looked for first have a colour that they ask for: how many do, each by the one that asks
+    (``room.at``) and which side and how far (``room.towards``: 0 to 5 is 1 to 6 words after, 6 to 11 is before)."""
+    asked, seen, found, towards = tables.asked, room.seen, room.at, room.towards
+    half = len(seen) // 2
+    met = 0
+    for nth in range(count):
+        at = room.heads[nth]
+        line = TABLES * (said_by[begin + at] * ROWS + rows[begin + at])
+        after, before = DISTANCE + at, half + DISTANCE + at
+        near, far = asked[line], asked[line + 1]
+        bits = int((near & seen[after + 1]) != 0)
+        bits |= int((far & seen[after + 2]) != 0) << 1
+        bits |= int((far & seen[after + 3]) != 0) << 2
+        bits |= int((far & seen[after + 4]) != 0) << 3
+        bits |= int((far & seen[after + 5]) != 0) << 4
+        bits |= int((far & seen[after + 6]) != 0) << 5
+        near, far = asked[line + 2], asked[line + 3]
+        bits |= int((near & seen[before - 1]) != 0) << 6
+        bits |= int((far & seen[before - 2]) != 0) << 7
+        bits |= int((far & seen[before - 3]) != 0) << 8
+        bits |= int((far & seen[before - 4]) != 0) << 9
+        bits |= int((far & seen[before - 5]) != 0) << 10
+        bits |= int((far & seen[before - 6]) != 0) << 11
+        while bits != 0:
+            lowest = bits & -bits
+            found[met], towards[met] = at, bits_of(lowest - 1)
+            met += 1
+            bits ^= lowest
+    return met
+
+
+def members(tables: Tables, rows: Any, begin: int, count: int, room: Room) -> int:
+    """Which of those are a pair of any way: how many, and the list of each (``room.lists``)."""
+    first, other, held = tables.first, tables.other, tables.members
+    found, towards, lists = room.at, room.towards, room.lists
+    met = 0
+    for nth in range(count):
+        at, side = found[nth], towards[nth]
+        back = side >= DISTANCE
+        distance = side - DISTANCE + 1 if back else side + 1
+        table = 2 * int(back) + int(distance > 1)
+        row, near = rows[begin + at], rows[begin + at - distance if back else begin + at + distance]
+        number = first[TABLES * row + table] + other[TABLES * near + table]
+        word, bit = int(held[number >> 5]), number & 31
+        found[met], towards[met], lists[met] = at, side, (word >> 32) + bits_of(word & ((1 << bit) - 1))
+        met += (word >> bit) & 1
+    return met
+
+
+def pairs(tables: Tables, rows: Any, said_by: Any, runs: Any, room: Room, met: Met) -> int:
     """Where the pair of a way is, or its one word: how often, and each in ``met``, as far as there is room.
 
     ``rows`` are the words of a text, ``said_by`` who says each (0 is nobody: no pair is looked for there), ``runs``
     where each speaker in turn ends.
     """
-    looked, asked, colours, single = tables.looked, tables.asked, tables.colours, tables.single
-    first, other, members, lists, ways, when = (
-        tables.first,
-        tables.other,
-        tables.members,
-        tables.lists,
-        tables.ways,
-        tables.when,
-    )
+    single, lists, ways, when = tables.single, tables.lists, tables.ways, tables.when
+    found, towards, numbers = room.at, room.towards, room.lists
     met_ways, met_places, met_runs = met.ways, met.places, met.runs
     count = begin = 0
     for run in range(len(runs)):
         end = runs[run]
-        for at in range(begin, end):
-            row, said = int(rows[at]), int(said_by[at])
-            line = said * ROWS + row
-            own = looked[line]
-            for table in range(TABLES + 1 if own else 0):
-                if not (own >> table) & 1:
+        asking = heads(tables, rows, said_by, begin, end, room)
+        paired = members(tables, rows, begin, neighbours(tables, rows, said_by, begin, asking, room), room)
+        for nth in range(-asking, paired):
+            # The words that may be a way by themselves, then the pairs.
+            if nth < 0:
+                at = begin + room.heads[-1 - nth]
+                which = int(single[rows[at]])
+                place, distance = at, 0
+            else:
+                at, side, which = begin + found[nth], towards[nth], int(numbers[nth])
+                distance = side - DISTANCE + 1 if side >= DISTANCE else side + 1
+                place = at - distance if side >= DISTANCE else at
+                if not (lists[which] >> distance) & 1:
                     continue
-                # From the rarer word of a pair to the other: after it, or before it; for a single word to itself.
-                step = 1 if table < TABLES // 2 else -1
-                near, far = (0, 0) if table == TABLES else (2, DISTANCE) if table & 1 else (1, 1)
-                for distance in range(near, far + 1):
-                    place = at + step * distance
-                    if place < begin or place >= end:
-                        break
-                    if distance == 0:
-                        which = int(single[row])
-                    else:
-                        there = int(rows[place])
-                        if (asked[TABLES * line + table] & colours[2 * there + (table >> 1)]) == 0:
-                            continue
-                        number = first[TABLES * row + table] + other[TABLES * there + table]
-                        word, bit = int(members[number >> 5]), number & 31
-                        if not (word >> bit) & 1:
-                            continue
-                        which = (word >> 32) + bits_of(word & ((1 << bit) - 1))
-                        if not (lists[which] >> distance) & 1:
-                            continue
-                    for nth in range(lists[which] >> BITS, lists[which + 1] >> BITS):
-                        way = int(ways[nth])
-                        if (when[way] >> (said * (DISTANCE + 1) + distance)) & 1:
-                            if count < len(met_ways):
-                                met_ways[count], met_places[count], met_runs[count] = way, min(at, place), run
-                            count += 1
+            bit = said_by[at] * (DISTANCE + 1) + distance
+            for number in range(lists[which] >> BITS, lists[which + 1] >> BITS):
+                way = ways[number]
+                if (when[way] >> bit) & 1:
+                    if count < len(met_ways):
+                        met_ways[count], met_places[count], met_runs[count] = way, place, run
+                    count += 1
         begin = end
     return count
 

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from callscan.lexicon.alphabet import BREAK, JOIN, LOWEST, OTHER, SEGMENT, number_of
+from callscan.lexicon.alphabet import BREAK, JOIN, LOWEST, SEGMENT, number_of
+from callscan.lexicon.compiled import once
 from callscan.lexicon.words import WordTable, normalised
 from callscan.records import Segment, Speaker, Transcript, Word
 
@@ -190,11 +191,10 @@ class Stream(AnyStream):
         self._marks = np.flatnonzero((raw == number_of(SEGMENT)) | (raw == number_of(BREAK)))
         self._joins = np.flatnonzero(raw == number_of(JOIN)) if len(raw) > len(words.starts) else None
         # What counts: no hesitations, no marks between segments.
-        self._counting = np.flatnonzero(raw > number_of(SEGMENT))
-        self.kept, self._gone = once(raw[self._counting])
+        counting = np.flatnonzero(raw > number_of(SEGMENT))
+        self.kept, self._counting = once(raw[counting], counting)
         runs, segments = self._layout.runs, self._layout.segments
-        marks = self._counting.searchsorted(self._marks[runs[:-1]])
-        self.runs = np.append(marks - self._gone.searchsorted(marks), len(self.kept))[: len(runs)]
+        self.runs = np.append(self._counting.searchsorted(self._marks[runs[:-1]]), len(self.kept))[: len(runs)]
         speakers = np.array([SAID_BY[segments[last].speaker] for last in runs.tolist()], dtype=np.uint8)
         self.said_by = np.repeat(speakers, np.diff(self.runs, prepend=0))
         self._edges: Any = None
@@ -210,7 +210,7 @@ class Stream(AnyStream):
 
     def _raw(self, positions: Any) -> Any:
         """The places of words among all symbols."""
-        return self._counting[before(self._gone, positions)]
+        return self._counting[positions]
 
     def _word(self, raw: Any) -> Any:
         """The numbers of words among those of the text, of places among the symbols."""
@@ -314,36 +314,3 @@ class Stream(AnyStream):
                 found.extend([position] * len(clean.split()))
             self._owners[number] = found
         return found
-
-
-def once(kept: Any) -> tuple[Any, Any]:
-    """Symbols without what is said twice in a row ("la deuxième la deuxième"), and the places of what was left out."""
-    gone = np.zeros(0, dtype=np.intp)
-    for length in (1, 2, 3):
-        again = _again(kept, length)
-        if again is not None:
-            gone = np.sort(np.concatenate([gone, before(gone, np.flatnonzero(again))]))
-            kept = kept[~again]
-    return kept, gone
-
-
-def before(gone: Any, positions: Any) -> Any:
-    """Where symbols stood before those at the places ``gone`` (in order) were left out."""
-    return positions + (gone - np.arange(len(gone))).searchsorted(positions, side="right")
-
-
-def _again(kept: Any, length: int) -> Any:
-    """Which words go when "la deuxième la deuxième" is heard as said once; None where nothing is repeated."""
-    if len(kept) < 2 * length:
-        return None
-    same = (kept[:-length] == kept[length:]) & (kept[:-length] > number_of(OTHER))
-    run = same
-    for shift in range(1, length):
-        run = run[:-1] & same[shift:]
-    starts = np.flatnonzero(run)
-    if not len(starts):
-        return None
-    again = np.zeros(len(kept), dtype=bool)
-    for shift in range(length):
-        again[starts + shift] = True
-    return again
