@@ -299,8 +299,8 @@ def spread(counts: Any) -> tuple[Any, Any, Any]:
     return which, np.arange(len(which)) - begins.take(which), begins
 
 
-STRETCH = 1 << 18
-"""Words that are matched together: many more than that, and a core's cache does not hold them."""
+STRETCH = 1 << 20
+"""Words that are matched together: of so many, those that the same way is looked for in share what is read for it."""
 
 
 def stretches(spoken: Spoken, codes: Sequence[str | None]) -> Iterator[tuple[str, int, int]]:

@@ -8,7 +8,6 @@ lexicon, only shards that are new are matched.
 
 from __future__ import annotations
 
-import os
 import pickle
 import subprocess
 import sys
@@ -62,9 +61,6 @@ def match_archive(
 Task = tuple[str, Sequence[str]]
 """A shard, and the URIs of its calls that count."""
 
-# What a shard's arrays take is kept for the next one's: asking the system for it anew costs a tenth of the time.
-_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(256 << 20)}
-
 _CHILD = """
 import pickle, sys
 sys.path[:] = pickle.load(sys.stdin.buffer)
@@ -88,7 +84,6 @@ def _match_beside(archive: Archive, lexicon: Lexicon, parts: Sequence[Path], tas
                 [sys.executable, "-c", _CHILD],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                env={**_MEMORY, **os.environ},
             )
             children.callback(_end, child)
             fed.append(feeders.submit(_feed, child, (*started, pickle.dumps(part)), left))
