@@ -20,12 +20,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+import filelock
 import numpy as np
 
 _T = TypeVar("_T")
 _WORTH = 50_000
 """Bytes of lexicons from which they are kept: few patterns are built as fast as they are read."""
 _KEPT = 8
+_PATIENCE = 60.0
+"""Seconds to wait for another process that makes the same."""
 
 
 def kept(name: str, given: Iterable[bytes], make: Callable[[], _T]) -> _T:
@@ -37,7 +40,7 @@ def kept(name: str, given: Iterable[bytes], make: Callable[[], _T]) -> _T:
         size += len(part)
     folder = _folder() if size >= _WORTH else None
     path = folder / f"{name}-{sha.hexdigest()[:32]}.pickle" if folder else None
-    with collector_paused():
+    with collector_paused(), _alone(path):
         made = _read_or_made(path, make)
         if folder is not None:
             # It lives as long as the process, so the cycle collector need not look at it again and again: until the
@@ -45,6 +48,22 @@ def kept(name: str, given: Iterable[bytes], make: Callable[[], _T]) -> _T:
             gc.freeze()
             atexit.register(gc.unfreeze)
     return made
+
+
+@contextmanager
+def _alone(path: Path | None) -> Iterator[None]:
+    """Of several processes that want the same, one makes it, and the others read it."""
+    lock = None
+    with suppress(OSError, filelock.Timeout):
+        if path is not None and not path.exists():
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = filelock.FileLock(path.with_name("lock"), timeout=_PATIENCE)
+            lock.acquire()
+    try:
+        yield
+    finally:
+        if lock is not None:
+            lock.release()
 
 
 def _read_or_made(path: Path | None, make: Callable[[], _T]) -> _T:

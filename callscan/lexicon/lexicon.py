@@ -14,6 +14,7 @@ from callscan.lexicon.alphabet import Language
 from callscan.lexicon.announcements import Announcements, announced
 from callscan.lexicon.cache import kept
 from callscan.lexicon.columns import ColumnStream, Spoken, stretches
+from callscan.lexicon.compiled import much_to_read
 from callscan.lexicon.load import Example, Issue, Sources, files_of, read_language
 from callscan.lexicon.matcher import Matcher
 from callscan.records import Hit, Segment, Speaker, Transcript
@@ -123,6 +124,12 @@ class Lexicon:
                 lambda: Matcher(_language(code), sources.rules, sources.issue_rules, sources.contexts),
             )
         return found
+
+    def prepare(self) -> None:
+        """Get ready for much text: what is otherwise made and loaded on first use."""
+        much_to_read()
+        for code in self.languages:
+            self.match_text("bonjour", language=code)
 
     def _code(self, language: str) -> str:
         code = language.lower().partition("-")[0]

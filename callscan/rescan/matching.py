@@ -11,9 +11,9 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from itertools import chain
 from operator import attrgetter
 from pathlib import Path
@@ -40,22 +40,24 @@ _SCRATCH: dict[str, Any] = {"compression": "none", "use_dictionary": False, "wri
 """How tables are written that are read once, and soon."""
 
 
-def match_archive(
-    archive: Archive, lexicon: Lexicon, due: Mapping[str, Sequence[str]], folder: Path, processes: int
-) -> list[Path]:
-    """Match the calls that count, and return a folder a process with ``measures.parquet`` and ``found.parquet``.
-
-    ``due`` names the recordings of each shard whose content counts, by URI. Tables are of the schemas in
-    :mod:`callscan.report.tables`, written below ``folder``.
-    """
-    tasks = [(shard, due[shard]) for shard in sorted(due)]
-    count = 1 if len(tasks) <= _ALONE else min(processes, len(tasks))
+@contextmanager
+def matching(
+    archive: Archive, lexicon: Lexicon, folder: Path, processes: int
+) -> Iterator[Callable[[Mapping[str, Sequence[str]]], list[Path]]]:
+    """What matches the calls that count: called with the recordings of each shard whose content counts, by URI, it
+    returns a folder a process with ``measures.parquet`` and ``found.parquet`` (:mod:`callscan.report.tables`), below
+    ``folder``. The processes get ready while what counts is still worked out."""
+    shards = len(archive.shard_ids())
+    count = 1 if shards <= _ALONE else min(processes, shards)
     parts = [folder / f"part-{number}" for number in range(count)]
-    if count == 1:
-        _match_shards(archive, lexicon, parts[0], tasks)
-    else:
-        _match_beside(archive, lexicon, parts, tasks)
-    return parts
+    here = nullcontext(lambda tasks: _match_shards(archive, lexicon, parts[0], tasks))
+    with here if count == 1 else _beside(archive, lexicon, parts) as run:
+
+        def match(due: Mapping[str, Sequence[str]]) -> list[Path]:
+            run([(shard, due[shard]) for shard in sorted(due)])
+            return parts
+
+        yield match
 
 
 Task = tuple[str, Sequence[str]]
@@ -69,35 +71,39 @@ serve()
 """
 
 
-def _match_beside(archive: Archive, lexicon: Lexicon, parts: Sequence[Path], tasks: Sequence[Task]) -> None:
+@contextmanager
+def _beside(archive: Archive, lexicon: Lexicon, parts: Sequence[Path]) -> Iterator[Callable[[Sequence[Task]], None]]:
     """Match in a process a part, each of which takes the next shard when it is done with one.
 
     Interpreters of their own, and not ``multiprocessing``: forked, they would inherit the threads of CTranslate2
     and Arrow; spawned, they would run the caller's script again where it has no ``__main__`` guard.
     """
     started = pickle.dumps(sys.path), pickle.dumps((archive.url, lexicon))
-    left = iter(tasks)
+    left: Future[Iterator[Task]] = Future()
     with ThreadPoolExecutor(len(parts)) as feeders, ExitStack() as children:
+        children.callback(left.cancel)
         fed = []
         for part in parts:
-            child = subprocess.Popen(
-                [sys.executable, "-c", _CHILD],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-            )
+            child = subprocess.Popen([sys.executable, "-c", _CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
             children.callback(_end, child)
             fed.append(feeders.submit(_feed, child, (*started, pickle.dumps(part)), left))
-        for one in as_completed(fed):
-            one.result()
+
+        def run(tasks: Sequence[Task]) -> None:
+            left.set_result(iter(tasks))
+            for one in as_completed(fed):
+                one.result()
+
+        yield run
 
 
-def _feed(child: subprocess.Popen[bytes], started: Sequence[bytes], left: Iterator[Task]) -> None:
+def _feed(child: subprocess.Popen[bytes], started: Sequence[bytes], left: Future[Iterator[Task]]) -> None:
     """Send a process what it starts with and then, one by one, tasks out of those that are left."""
     assert child.stdin is not None  # noqa: S101 - asked for above
     assert child.stdout is not None  # noqa: S101 - asked for above
     try:
         child.stdin.write(b"".join(started))
-        for task in chain(left, [None]):
+        child.stdin.flush()
+        for task in chain(left.result(), [None]):
             pickle.dump(task, child.stdin)
             child.stdin.flush()
             error = pickle.load(child.stdout)  # noqa: S301 - from our own child
@@ -121,6 +127,8 @@ def serve() -> None:
     """What a process beside does: match one task after the other, answering each with None or the error."""
     url, lexicon = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own parent
     part = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own parent
+
+    lexicon.prepare()
 
     def tasks() -> Iterator[Task]:
         while (task := pickle.load(sys.stdin.buffer)) is not None:  # noqa: S301 - from our own parent

@@ -31,7 +31,7 @@ from callscan.report.metadata import join
 from callscan.report.metadata import read as read_metadata
 from callscan.report.work import work
 from callscan.report.write import WRITTEN, from_json, write_files
-from callscan.rescan.matching import match_archive
+from callscan.rescan.matching import matching
 
 if TYPE_CHECKING:
     from callscan.lexicon import Lexicon
@@ -90,15 +90,16 @@ def recount(
 ) -> Recount:
     """As :func:`count`, with the difference to the count before."""
     key = caller_key()
-    ledger = archive.ledger()
     with tempfile.TemporaryDirectory(prefix="callscan-") as scratch:
         folder = Path(scratch)
-        table = read_metadata(metadata, key) if metadata else _kept_metadata(archive)
-        joined = None
-        if table is not None:
-            pq.write_table(table, folder / METADATA)
-            ledger, joined = join(ledger, table, folder)
-        parts = match_archive(archive, lexicon, _due(ledger), folder, processes or os.cpu_count() or 1)
+        with matching(archive, lexicon, folder, processes or os.cpu_count() or 1) as match:
+            ledger = archive.ledger()
+            table = read_metadata(metadata, key) if metadata else _kept_metadata(archive)
+            joined = None
+            if table is not None:
+                pq.write_table(table, folder / METADATA)
+                ledger, joined = join(ledger, table, folder)
+            parts = match(_due(ledger))
         assemble(
             ledger,
             [part / "measures.parquet" for part in parts],

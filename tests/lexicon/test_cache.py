@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -42,6 +44,25 @@ def test_what_was_made_once_is_read_again(folder: Path) -> None:
     assert made(folder, [*BIG, b"y"]) == (["made"], True)
 
 
+def test_of_two_that_want_the_same_one_makes_it(folder: Path) -> None:
+    begun, end = Event(), Event()
+
+    def slowly() -> list[str]:
+        begun.set()
+        assert end.wait(30)
+        return ["slowly"]
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(kept, "test", BIG, slowly)
+        assert begun.wait(30)
+        second = pool.submit(made, folder, BIG)
+        with pytest.raises(TimeoutError):
+            second.result(timeout=0.5)
+        end.set()
+        assert first.result(30) == ["slowly"]
+        assert second.result(30) == (["slowly"], False)
+
+
 def test_small_lexicons_are_not_kept(folder: Path) -> None:
     assert made(folder, [b"x"]) == (["made"], True)
     assert not folder.exists()
@@ -49,7 +70,7 @@ def test_small_lexicons_are_not_kept(folder: Path) -> None:
 
 def test_what_others_can_write_or_is_broken_is_made_again(folder: Path) -> None:
     made(folder, BIG)
-    (file,) = folder.iterdir()
+    (file,) = folder.glob("*.pickle")
     file.chmod(0o666)
     assert made(folder, BIG)[1]
     file.write_bytes(file.read_bytes()[:-3])
@@ -69,7 +90,7 @@ def test_where_nothing_can_be_written_it_is_made_each_time(tmp_path: Path, monke
 def test_few_are_kept(folder: Path) -> None:
     for number in range(12):
         made(folder, [*BIG, bytes([number])])
-    assert len(list(folder.iterdir())) == 8
+    assert len(list(folder.glob("*.pickle"))) == 8
 
 
 def test_a_lexicon_that_is_read_back_finds_the_same(folder: Path, tmp_path: Path) -> None:
@@ -78,12 +99,12 @@ def test_a_lexicon_that_is_read_back_finds_the_same(folder: Path, tmp_path: Path
     first = Lexicon.load([own])
     expected = [first.match_text(sentence) for sentence in SENTENCES]
     assert all(expected)
-    assert len(list(folder.iterdir())) == 2
+    assert len(list(folder.glob("*.pickle"))) == 2
     again = Lexicon.load([own])
     assert [again.match_text(sentence) for sentence in SENTENCES] == expected
     assert (again.digest, again.issues, again.examples) == (first.digest, first.issues, first.examples)
-    assert len(list(folder.iterdir())) == 2
+    assert len(list(folder.glob("*.pickle"))) == 2
     with (own / "billing.toml").open("a") as file:
         file.write("\n# changed\n")
     assert Lexicon.load([own]).digest != first.digest
-    assert len(list(folder.iterdir())) == 3
+    assert len(list(folder.glob("*.pickle"))) == 3

@@ -71,6 +71,9 @@ class PhraseLexicon:
         self.issues = tuple(PhraseIssue(issue, speaker) for issue, (speaker, _) in self.phrases.items())
         self.digest = hashlib.sha256(repr(sorted(self.phrases.items())).encode()).hexdigest()
 
+    def prepare(self) -> None:
+        pass
+
     def match_spoken(
         self, spoken: Spoken, languages: Sequence[str], wanted: Sequence[bool]
     ) -> Iterator[tuple[int, Hit, str]]:

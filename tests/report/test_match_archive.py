@@ -24,7 +24,7 @@ from callscan.records import CallRecord, Hit, Span, Speaker, Turn, Word
 from callscan.report.interaction import OTHER, ROLES, Voices, measure
 from callscan.report.voices import voices
 from callscan.rescan.index import load, save
-from callscan.rescan.matching import match_archive
+from callscan.rescan.matching import matching
 from callscan.rescan.shard import index_of
 
 
@@ -102,6 +102,13 @@ def obvious_hits(records: Sequence[CallRecord], lexicon: Any) -> list[dict[str, 
                 }
             )
     return rows
+
+
+def match_archive(
+    archive: Archive, lexicon: Any, due: dict[str, list[str]], folder: Path, processes: int
+) -> list[Path]:
+    with matching(archive, lexicon, folder, processes) as match:
+        return match(due)
 
 
 def matched(archive: Archive, lexicon: Any, folder: Path, processes: int = 1) -> tuple[list[Any], list[Any]]:
