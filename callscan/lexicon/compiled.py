@@ -69,11 +69,6 @@ def _keep_memory() -> None:
             mallopt(parameter, size)
 
 
-def much_to_read() -> None:
-    """Take to machine code with the next word."""
-    _Read.words = max(_Read.words, WORTH)
-
-
 def spelled(words: Any, table: Any, width: int) -> tuple[Any, Any]:
     """The symbols of words by number, and their places: see :func:`callscan.lexicon.kernel.spelled`."""
     _Read.words += len(words)

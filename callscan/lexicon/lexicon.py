@@ -14,7 +14,6 @@ from callscan.lexicon.alphabet import Language
 from callscan.lexicon.announcements import Announcements, announced
 from callscan.lexicon.cache import kept
 from callscan.lexicon.columns import ColumnStream, Spoken, stretches
-from callscan.lexicon.compiled import much_to_read
 from callscan.lexicon.load import Example, Issue, Sources, files_of, read_language
 from callscan.lexicon.matcher import Matcher
 from callscan.records import Hit, Segment, Speaker, Transcript
@@ -126,10 +125,9 @@ class Lexicon:
         return found
 
     def prepare(self) -> None:
-        """Get ready for much text: what is otherwise made and loaded on first use."""
-        much_to_read()
+        """Make the matchers of all languages, which is done on first use otherwise."""
         for code in self.languages:
-            self.match_text("bonjour", language=code)
+            self.matcher(code)
 
     def _code(self, language: str) -> str:
         code = language.lower().partition("-")[0]
