@@ -32,6 +32,10 @@ class Kinds:
         self.of = {one: numbers.setdefault(tuple(held[one]), len(numbers) + 1) for one in sorted(held)}
         self.count = len(numbers) + 1
 
+    def among(self, symbols: Symbols) -> Any:
+        """The kinds of some symbols of the sets, each once."""
+        return np.array([*{self.of[one] for one in symbols}])
+
     def lookup(self) -> Any:
         """The kind of every symbol, by its row."""
         table = np.zeros(ROWS, dtype=np.int32)
@@ -41,16 +45,19 @@ class Kinds:
 
 
 class Pairs:
-    """The ways whose words are at some distances, as lists that are added to ``lists``: one table after the other."""
+    """The ways whose words are at some distances, one table after the other. Their lists come after ``lists``, those of
+    single words."""
 
     def __init__(self, lists: list[list[int]]) -> None:
         self.looked = np.zeros(SPEAKERS * ROWS, dtype=np.uint8)
         """Which tables have a word as the one looked for first, by whoever says it and its row: a bit each."""
         self._asked: list[Any] = []
-        self._lists, self._before = lists, len(lists)
+        self._lists = lists
+        self._pairs: list[Any] = []
+        self._ways: list[int] = []
+        self._bits: list[int] = []
         self._first: list[Any] = []
         self._other: list[Any] = []
-        self._met: dict[int, int] = {}
         self._count = 0
 
     def add(
@@ -89,33 +96,39 @@ class Pairs:
         self._first.append(both[rarer])
         self._other.append(both[1 - rarer])
         self._count += left.count * width
-        # Of all pairs of kinds one in a hundred is any way's. For those: the ways, and at which distances they are met.
-        own: dict[int, list[int]] = {}
+        # Of all pairs of kinds one in a hundred is any way's.
+        heads = {one: left.among(one)[:, None] * width + base for one in {first for _, first, _, _ in held}}
+        tails = {one: right.among(one) for one in {last for _, _, last, _ in held}}
         for number, anchor, symbols, bits in held:
-            heads = {left.of[one] for one in anchor}
-            tails = {right.of[one] for one in symbols}
-            for pair in (base + head * width + tail for head in heads for tail in tails):
-                own.setdefault(pair, []).append(number)
-                self._met[pair] = self._met.get(pair, 0) | bits
-        self._lists += [own[pair] for pair in sorted(own)]
+            self._pairs.append((heads[anchor] + tails[symbols]).ravel())
+            self._ways.append(number)
+            self._bits.append(bits)
 
     def tables(self) -> dict[str, Any]:
         """Which of all pairs are any way's: a bit a number, as a table would not fit into a core's cache; and the lists
         of ways (:class:`callscan.lexicon.kernel.Tables`)."""
-        numbers = np.array(sorted(self._met), dtype=np.int64)
+        pairs = np.concatenate([[], *self._pairs]).astype(np.int64)
+        ways, bits = (np.repeat(np.array(one, np.int64), [*map(len, self._pairs)]) for one in (self._ways, self._bits))
+        by_pair = np.argsort(pairs, kind="stable")
+        pairs = pairs[by_pair]
+        begins = np.flatnonzero(np.append(True, pairs[1:] != pairs[:-1])[: len(pairs)])
+        numbers, sizes = pairs[begins], np.diff(np.append(begins, len(pairs)))
+        before = len(self._lists)
         words = np.zeros((self._count >> 5) + 1, dtype=np.int64)
         np.bitwise_or.at(words, numbers >> 5, np.left_shift(1, numbers & 31))
         counts = np.bitwise_count(words)
-        words |= (np.cumsum(counts, dtype=np.int64) - counts + self._before) << 32
-        lists = np.cumsum([0, *map(len, self._lists)], dtype=np.int64) << BITS
-        lists[self._before : -1] |= np.array([self._met[number] for number in numbers.tolist()], dtype=np.int64)
+        words |= (np.cumsum(counts, dtype=np.int64) - counts + before) << 32
+        lists = np.cumsum([0, *map(len, self._lists), *sizes], dtype=np.int64) << BITS
+        lists[before:-1] |= np.bitwise_or.reduceat(bits[by_pair], begins) if len(begins) else 0
         return {
             "asked": _beside(self._asked),
             "first": _beside(self._first).astype(np.int32),
             "other": _beside(self._other).astype(np.int32),
             "members": words,
             "lists": lists,
-            "ways": np.fromiter(chain.from_iterable(self._lists), dtype=np.int32),
+            "ways": np.concatenate(
+                [np.fromiter(chain.from_iterable(self._lists), np.int32), ways[by_pair]], dtype=np.int32
+            ),
         }
 
 

@@ -254,16 +254,23 @@ def leaves(*nodes: Node) -> Iterator[Said | Fused | Shape]:
 
 def together(nodes: Iterable[Node], alphabet: Alphabet) -> Iterator[frozenset[Feature]]:
     """What each set of symbols in the expressions of some trees asks for: single words, and alternatives that are."""
+    known: dict[Said | Fused | Shape, frozenset[Feature]] = {}
+
+    def asked(leaf: Said | Fused | Shape) -> frozenset[Feature]:
+        if leaf not in known:
+            known[leaf] = frozenset(feature for feature, _ in features(leaf, alphabet))
+        return known[leaf]
+
     due = [*nodes]
     while due:
         node = due.pop()
         if isinstance(node, Said | Fused | Shape):
-            yield frozenset(feature for feature, _ in features(node, alphabet))
+            yield asked(node)
             continue
         parts = _parts(node)
         if isinstance(node, Alt):
             singles = [option for option in parts if isinstance(option, Said | Fused | Shape)]
-            yield frozenset(feature for single in singles for feature, _ in features(single, alphabet))
+            yield frozenset[Feature]().union(*map(asked, singles))
             parts = [option for option in parts if not isinstance(option, Said | Fused | Shape)]
         due += parts
 
