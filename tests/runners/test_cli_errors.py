@@ -71,12 +71,32 @@ def test_models_that_cannot_be_fetched() -> None:
     assert Path(run("models", "fetch", "demo").stdout.strip()).is_dir()
 
 
-def test_texts_that_are_not_utf_8(tmp_path: Path) -> None:
+def test_lines_that_cannot_be_read_are_told_and_the_others_matched(tmp_path: Path) -> None:
     path = tmp_path / "texts.jsonl"
-    path.write_bytes(b'{"text": "bonjour"}\n' + '{"text": "réclamation"}\n'.encode("latin-1"))
-    done = run("match", path)
-    assert isinstance(done.exception, ConfigError)
-    assert str(done.exception).startswith(f"{path}:2:12: is not UTF-8")
+    lines = (
+        '{"text": "personne ne m\'a rappelé"}'.encode(),
+        '{"text": "réclamation"}'.encode("latin-1"),
+        b"",
+        b"bonjour",
+        b'{"said": "bonjour"}',
+        b'{"text": "hallo", "language": "de"}',
+        b'{"text": "hallo", "speaker": "boss"}',
+        b'{"text": "nobody called me back", "language": "en"}',
+        '{"text": "personne ne m\'a rappelé", "speaker": "agent"}'.encode(),
+    )
+    path.write_bytes(b"\n".join(lines))
+    done = run("match", path, "--json")
+    found = [[hit["issue"] for hit in json.loads(line)["hits"]] for line in done.stdout.splitlines() if line[0] == "{"]
+    assert found == [["callback_missed"], ["callback_missed"], []]
+    assert str(done.exception) == f"{path}: 5 of 8 lines could not be read"
+    told = [line for line in done.stderr.splitlines() if not line.startswith("  hint")]
+    assert [line.removeprefix(f"callscan: {path}:").partition(": ")[0] for line in told] == [
+        "2:12",
+        "4:1",
+        "5:1",
+        "6:1",
+        "7:1",
+    ]
 
 
 @pytest.mark.parametrize(
