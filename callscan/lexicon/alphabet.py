@@ -53,8 +53,7 @@ class Language(Protocol):
 
 
 _PLANE = 0xF0000
-"""Symbols are private characters beyond the first 65,536: of any set of characters among those ``re`` makes a map of
-them all, which is half of the time that it takes to compile an expression."""
+"""Symbols are private characters, which no text holds."""
 LOWEST, _AFTER_LAST = 0x8000, 0xFFFE
 """Numbers of symbols in arrays (16 bit): their places in the plane."""
 
@@ -111,7 +110,7 @@ class Alphabet:
         """All patterns are read: give every set of features that a word can have its symbol.
 
         Words that patterns ask for ``together`` are neighbours as far as that can be: most of an expression is sets of
-        symbols, and one that is a few ranges is made in half the time of one that is many single ones.
+        symbols, and whether a word is in one is told sooner where it is a few ranges than where it is many.
         """
         sound, fold = self.language.sound, self.language.fold
         for spelling, features in self._surfaces.items():

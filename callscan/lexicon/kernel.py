@@ -25,7 +25,7 @@ FOUND = 7
 """Numbers of what is found: place, way, expression, start, end, and where a distance is: words before, words after."""
 
 DISTANCE = 6
-"""Words from the first of a pair to the second, at most."""
+"""Words from the first of a pair to the second, at most; :func:`neighbours` has them written out."""
 OTHERS = 5
 """Words beside its pair that a way is looked for by, at most."""
 SPEAKERS = 4
