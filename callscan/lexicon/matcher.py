@@ -8,6 +8,7 @@ linguistic flags. All work per candidate is bounded, so the whole is linear in t
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import compress
 from operator import attrgetter
@@ -31,6 +32,7 @@ from callscan.records import Hit, Transcript
 
 ANYONE = SAID_BY["unknown"]
 _BY_TIME = attrgetter("start", "issue", "end")
+_BY_START = attrgetter("start")
 
 
 class _Compiled:
@@ -151,8 +153,8 @@ class Matcher:
             by_issue.setdefault((call, one.compiled.issue), []).append(one)
         calls: list[int] = []
         kept: list[_Found] = []
-        for (call, issue), ones in by_issue.items():
-            left = self._kept(stream, issue, ones)
+        for (call, _), ones in by_issue.items():
+            left = self._kept(stream, ones)
             kept += left
             calls += [call] * len(left)
         if not kept:
@@ -260,7 +262,7 @@ class Matcher:
         for at in np.flatnonzero(last_end.take(begun.searchsorted(own + ends)) > own + starts).tolist():
             found[at].excepted = True
 
-    def _kept(self, stream: AnyStream, issue: str, ones: list[_Found]) -> list[_Found]:
+    def _kept(self, stream: AnyStream, ones: list[_Found]) -> list[_Found]:
         """What is left of the matches of an issue in a call, where they say the same or are excepted."""
         if len(ones) == 1:
             return [] if ones[0].rejected or ones[0].excepted else ones
@@ -268,21 +270,20 @@ class Matcher:
         if flagged:
             ones = self._unexplained(stream, ones)
         kept: list[_Found] = []
+        said: set[int] = set()
+        flagging = _Spans([one for one in ones if one.flags]) if flagged else None
         # The longest of overlapping matches stands for them all; of equals, the one whose pattern stands first.
         ones.sort(key=_by_length)
         for one in ones:
-            start, end = one.start, one.end
-            for other in kept:
-                if start < other.end and other.start < end:
-                    break
-            else:
-                if one.excepted:
-                    continue
-                if flagged:
-                    # A negation that one of them steps over negates what they all say.
-                    one.flags = one.flags.union(*[o.flags for o in ones if o.start < end and start < o.end])
-                if not one.rejected:
-                    kept.append(one)
+            words = range(one.start, one.end)
+            if one.excepted or not said.isdisjoint(words):
+                continue
+            if flagging is not None:
+                # A negation that one of them steps over negates what they all say.
+                one.flags = one.flags.union(*[other.flags for other in flagging.over(one)])
+            if not one.rejected:
+                kept.append(one)
+                said.update(words)
         return kept
 
     def _unexplained(self, stream: AnyStream, ones: list[_Found]) -> list[_Found]:
@@ -291,11 +292,12 @@ class Matcher:
         if not plain or len(plain) == len(ones):
             return ones
         kept: list[_Found] = []
+        naming = _Spans(plain)
         for one in ones:
             if "negated" in one.flags and not one.compiled.flag:
                 words = stream.rows[one.start : one.end].tolist()
                 negations = [at for at, row in enumerate(words, one.start) if row in self._stop]
-                if any(all(p.start <= at < p.end for at in negations) for p in plain):
+                if any(p.start <= negations[0] and negations[-1] < p.end for p in naming.over(one)):
                     continue
             kept.append(one)
         return kept
@@ -336,6 +338,19 @@ class Matcher:
                 rule.speaker is None or speaker != "unknown",
                 flags,
             )
+
+
+class _Spans:
+    """Matches by place: which of them overlap another, without a look at all of them."""
+
+    def __init__(self, found: Sequence[_Found]) -> None:
+        self._found = sorted(found, key=_BY_START)
+        self._starts = [one.start for one in self._found]
+        self._longest = max([one.end - one.start for one in found], default=0)
+
+    def over(self, one: _Found) -> list[_Found]:
+        low = bisect_right(self._starts, one.start - self._longest)
+        return [other for other in self._found[low : bisect_left(self._starts, one.end)] if other.end > one.start]
 
 
 def _by_length(one: _Found) -> tuple[int, int, bool, int]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import unicodedata
 from dataclasses import replace
+from types import FrameType
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -288,6 +291,31 @@ def test_work_grows_with_the_text_and_no_faster(lexicon: Lexicon, piece: str) ->
     places = [matcher.work(Stream(matcher.table, [call(("customer", piece * times))])) for times in (100, 200, 400)]
     assert places[1] <= 2.2 * places[0] + 10
     assert places[2] <= 2.2 * places[1] + 10
+
+
+@pytest.mark.parametrize(
+    "piece", ["vous me facturez un service que je n'ai jamais demandé ", "il y a pas de problème avec mon et ma "]
+)
+def test_work_grows_with_what_is_found_and_no_faster(lexicon: Lexicon, piece: str) -> None:
+    """Each sentence is found, and overlaps the next; counted in lines of Python that run."""
+    steps: list[int] = []
+    for times in (50, 100, 200):
+        steps.append(0)
+
+        def step(frame: FrameType, event: str, _: object) -> Any:
+            if not frame.f_code.co_filename.endswith(("matcher.py", "flags.py", "stream.py")):
+                return None
+            steps[-1] += event == "line"
+            return step
+
+        sys.settrace(step)
+        try:
+            found = lexicon.match_text(piece * times, "customer")
+        finally:
+            sys.settrace(None)
+        assert len(found) >= times
+    assert steps[1] <= 2.2 * steps[0]
+    assert steps[2] <= 2.2 * steps[1]
 
 
 def test_a_long_text_is_matched_like_its_parts(lexicon: Lexicon) -> None:
