@@ -14,10 +14,10 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
-from itertools import chain
+from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -99,20 +99,30 @@ def _beside(archive: Archive, lexicon: Lexicon, parts: Sequence[Path]) -> Iterat
 
 
 def _feed(child: subprocess.Popen[bytes], started: Sequence[bytes], left: Future[Iterator[Task]]) -> None:
-    """Send a process what it starts with and then, one by one, tasks out of those that are left."""
+    """Send a process what it starts with and then, whenever it asks, one task out of those that are left."""
     assert child.stdin is not None  # noqa: S101 - asked for above
     assert child.stdout is not None  # noqa: S101 - asked for above
     try:
         child.stdin.write(b"".join(started))
         child.stdin.flush()
-        for task in chain(left.result(), [None]):
+        tasks = left.result()
+        while True:
+            _hear(child.stdout)
+            task = next(tasks, None)
             pickle.dump(task, child.stdin)
             child.stdin.flush()
-            error = pickle.load(child.stdout)  # noqa: S301 - from our own child
-            if error is not None:
-                raise error
+            if task is None:
+                break
+        _hear(child.stdout)
     except (EOFError, BrokenPipeError, pickle.UnpicklingError):
         raise ArchiveError(f"a process that matched transcripts died (exit code {child.wait()})") from None
+
+
+def _hear(told: IO[bytes]) -> None:
+    """Wait for what a process says; raises the error that it tells."""
+    error = pickle.load(told)  # noqa: S301 - from our own child
+    if error is not None:
+        raise error
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
@@ -126,16 +136,19 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 
 
 def serve() -> None:
-    """What a process beside does: match one task after the other, answering each with None or the error."""
+    """What a process beside does: ask for tasks until there are none, with None, then tell how it went: None again, or
+    the error."""
     url, lexicon = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own parent
     part = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own parent
-
     lexicon.prepare()
 
     def tasks() -> Iterator[Task]:
-        while (task := pickle.load(sys.stdin.buffer)) is not None:  # noqa: S301 - from our own parent
-            yield task
+        while True:
             _answer(None)
+            task = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own parent
+            if task is None:
+                return
+            yield task
 
     try:
         _match_shards(Archive(url), lexicon, part, tasks())
@@ -156,8 +169,8 @@ def _match_shards(archive: Archive, lexicon: Lexicon, part: Path, tasks: Iterabl
         pq.ParquetWriter(part / "measures.parquet", measures_schema(), **_SCRATCH) as measured,
         pq.ParquetWriter(part / "found.parquet", found_schema(), **_SCRATCH) as found,
     ):
-        for shard, uris in tasks:
-            measures, hits = _matched(archive, shard, lexicon)
+        for (shard, uris), read in _ahead(tasks, lambda task: _read(archive, task[0], lexicon)):
+            measures, hits = _matched(archive, shard, lexicon, read)
             due = set(uris)
             wanted = pa.array([uri in due for uri in measures["uri"].to_pylist()], pa.bool_())
             # Almost always every call of a shard counts: then nothing is copied.
@@ -168,20 +181,50 @@ def _match_shards(archive: Archive, lexicon: Lexicon, part: Path, tasks: Iterabl
             found.write_table(hits.drop_columns(["call"]))
 
 
-def _matched(archive: Archive, shard: str, lexicon: Lexicon) -> tuple[pa.Table, pa.Table]:
-    """Measures and hits of all calls of a shard, as :func:`callscan.rescan.index.load_hits` has them, or made now."""
+_T = TypeVar("_T")
+
+
+def _ahead(tasks: Iterable[Task], read: Callable[[Task], _T]) -> Iterator[tuple[Task, _T]]:
+    """Each task with what is read for it, the next one's while one is worked on."""
+    with ThreadPoolExecutor(1) as reader:
+        before: tuple[Task, Future[_T]] | None = None
+        for task in tasks:
+            reading = reader.submit(read, task)
+            if before is not None:
+                yield before[0], before[1].result()
+            before = task, reading
+        if before is not None:
+            yield before[0], before[1].result()
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What is kept of a shard of a digest ("" where it has none): measures and hits by this lexicon, or else its index,
+    if there is one."""
+
+    digest: str
+    counted: tuple[pa.Table, pa.Table] | None
+    index: Index | None
+
+
+def _read(archive: Archive, shard: str, lexicon: Lexicon) -> _Kept:
     digest = archive.digest(shard)
-    kept = load_hits(archive, shard, digest, lexicon.digest) if digest else None
-    if kept is not None:
-        return kept
-    index = load(archive, shard, digest) if digest else None
+    counted = load_hits(archive, shard, digest, lexicon.digest) if digest else None
+    return _Kept(digest, counted, load(archive, shard, digest) if digest and counted is None else None)
+
+
+def _matched(archive: Archive, shard: str, lexicon: Lexicon, kept: _Kept) -> tuple[pa.Table, pa.Table]:
+    """Measures and hits of all calls of a shard, as :func:`callscan.rescan.index.load_hits` has them, or made now."""
+    if kept.counted is not None:
+        return kept.counted
+    index = kept.index
     if index is None:
         index = index_of(archive, shard)
-        if digest:
-            save(archive, shard, digest, index)
+        if kept.digest:
+            save(archive, shard, kept.digest, index)
     hits = _hits(index.measures["key"].to_pylist(), [*_found(archive, shard, index, lexicon)])
-    if digest:
-        save_hits(archive, shard, digest, lexicon.digest, hits)
+    if kept.digest:
+        save_hits(archive, shard, kept.digest, lexicon.digest, hits)
     return index.measures, hits
 
 
