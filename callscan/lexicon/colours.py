@@ -1,4 +1,4 @@
-"""Words as bits: 64 colours for thousands of words, so that one look tells which words are not in a stretch of text."""
+"""Words as bits: 63 colours for thousands of words, so that one look tells which words are not in a stretch of text."""
 
 from __future__ import annotations
 
@@ -14,12 +14,10 @@ from callscan.lexicon.ways import Symbols
 
 _COLOURS, _OWN = 63, 24
 """Colours, and how many of them are each one word's alone: the words said most."""
-ANY = 1 << _COLOURS
-"""The bit that every word has, for those who ask for none."""
 
 
 class Colours:
-    """The colours of words that are looked for in ``sets``, by row: one bit of 63, and :data:`ANY`.
+    """The colours of words that are looked for in ``sets``, by row: one bit of 63.
 
     Words of the same sets share a colour rather than others, so that a set has few colours, and those that share are
     together said about as often as any others that do.
@@ -38,10 +36,10 @@ class Colours:
         said = [*accumulate(share[one] for one in others)]
         for one, so_far in zip(others, said, strict=True):
             bits[one] = _OWN + min(int(so_far / said[-1] * (_COLOURS - _OWN)), _COLOURS - _OWN - 1)
-        self.of = np.full(ROWS, ANY, dtype=np.uint64)
+        self.of = np.zeros(ROWS, dtype=np.uint64)
         for one, bit in bits.items():
             self.of[rows_of(one)] |= np.uint64(1 << bit)
 
     def asked(self, symbols: Symbols) -> Any:
         """The colours of a set."""
-        return np.bitwise_or.reduce(self.of[rows_of(symbols)]) & np.uint64(ANY - 1)
+        return np.bitwise_or.reduce(self.of[rows_of(symbols)])
