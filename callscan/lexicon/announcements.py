@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from callscan.lexicon.alphabet import LOWEST, Alphabet, Language, WordMemory, number_of
+from callscan.lexicon.alphabet import LOWEST, MAX_WORD_LENGTH, MAX_WORDS, Alphabet, Language, WordMemory, number_of
 from callscan.lexicon.compiled import Kernel
 from callscan.lexicon.pattern import Pattern
 from callscan.lexicon.program import Program, features, leaves, needed
@@ -35,20 +35,37 @@ class Announcements:
         program = Program(alphabet)
         self._any = program.add(*(pattern.node for pattern in patterns))
         self._kernel = Kernel(program.code())
-        sets = [needed(pattern.node, program) for pattern in patterns]
-        rarest = frozenset[str]().union(*(of_one[0] for of_one in sets))
-        self._needed = frozenset(map(number_of, rarest)) if all(sets) else None
         self._memory = WordMemory(alphabet)
+        sets = [needed(pattern.node, program) for pattern in patterns]
+        rarest = frozenset[str]().union(*(of_one[0] for of_one in sets)) if all(sets) else None
+        self._telling = None if rarest is None else _Telling(self._memory, frozenset(map(number_of, rarest)))
 
     def is_announcement(self, text: str) -> bool:
         """Whether a text holds what only a machine says."""
         if self._kernel is None:
             return False
-        numbers = b"".join(map(self._memory.__getitem__, normalised(text)[1].split()))
-        if self._needed is not None and self._needed.isdisjoint(memoryview(numbers).cast("H")):
+        words = normalised(text)[1].split()
+        # Hardly any text has even one of the words that it takes.
+        if self._telling is not None and not any(map(self._telling.__getitem__, words)):
             return False
-        rows = np.frombuffer(numbers, "<u2") - np.uint16(LOWEST)
+        rows = np.frombuffer(b"".join(map(self._memory.__getitem__, words)), "<u2") - np.uint16(LOWEST)
         return self._kernel.search(rows, self._any, 0, len(rows)) is not None
+
+
+class _Telling(dict[bytes, bool]):
+    """Whether a word has any of the symbols ``asked`` for, filled as words turn up."""
+
+    def __init__(self, memory: WordMemory, asked: frozenset[int]) -> None:
+        super().__init__()
+        self._memory, self._asked = memory, asked
+
+    def __missing__(self, word: bytes) -> bool:
+        found = not self._asked.isdisjoint(memoryview(self._memory[word]).cast("H"))
+        if len(word) <= MAX_WORD_LENGTH:
+            if len(self) >= MAX_WORDS:
+                self.clear()
+            self[word] = found
+        return found
 
 
 def announced(

@@ -6,15 +6,17 @@ word said. What it finds is the same as in the transcripts themselves.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 
 from callscan.lexicon.alphabet import BREAK, SEGMENT, WordMemory, number_of, numbers_of
 from callscan.lexicon.compiled import once, spelled
-from callscan.lexicon.stream import ASKED_SOON, SAID_BY, STOPS, AnyStream, Evidence
+from callscan.lexicon.stream import ASKED_SOON, SAID_BY, STOPS, AnyStream, Evidence, runs_of
 from callscan.lexicon.words import normalised
 from callscan.records import Speaker
 
@@ -131,10 +133,10 @@ class ColumnStream(AnyStream):
         self.kept, self._places = once(*spelled(self._words, symbols.table, self._width))
         # Where each run of one speaker begins, as a segment and as a word.
         turns = np.flatnonzero(np.diff(spoken.runs[first:last], prepend=spoken.runs[first : first + 1] + 1))
-        begins = self._places.searchsorted(own_marks.take(turns) * self._width)
+        begins = self._places.searchsorted((own_marks.take(turns) * self._width).astype(self._places.dtype))
         ends = np.append(begins[1:], len(self.kept))
         self.said_by = np.repeat(spoken.speakers[first:last].take(turns), ends - begins)
-        self.runs = ends
+        self.runs = runs_of(ends)
         self._marks = own_marks
         # Segments by call and index there, as far as anything was found in them.
         self._numbers: dict[tuple[int, int], int] = {}
@@ -183,9 +185,11 @@ class ColumnStream(AnyStream):
         # Every word from the first to the last of each, one after the other, without the marks between segments.
         which, within, _ = spread(last - first + 1)
         every = first.take(which) + within
-        is_word = self._words.take(every) >= FIRST_WORD
+        numbers = self._words.take(every) - FIRST_WORD
+        is_word = numbers >= 0
         every, counts = every[is_word], np.bincount(which[is_word], minlength=len(first))
-        written = [*map(self._written, every.tolist())]
+        vocabulary, read = spoken.vocabulary, self._vocabulary.written
+        written = [read(vocabulary[number])[0] for number in numbers[is_word].tolist()]
         certain = (spoken.probabilities.take(every + self._begin) / spoken.certain).tolist()
         found: list[Evidence] = []
         at = 0
@@ -214,8 +218,10 @@ class ColumnStream(AnyStream):
     def stopped(self, starts: Any, ends: Any) -> Any:
         """See :meth:`AnyStream.stopped`."""
         first, last = self._words_of(starts), self._words_of(np.subtract(ends, 1))
-        found = [self._stopped(*words) for words in zip(first.tolist(), last.tolist(), strict=True)]
-        return np.array(found, dtype=bool)
+        which, within, _ = spread(last - first)
+        found = np.zeros(len(first), dtype=bool)
+        found[which[self._stops.take(self._words.take(first.take(which) + within))]] = True
+        return found
 
     def cut(self, start: int, end: int) -> bool:
         """See :meth:`AnyStream.cut`."""
@@ -305,18 +311,15 @@ STRETCH = 1 << 20
 
 def stretches(spoken: Spoken, codes: Sequence[str | None]) -> Iterator[tuple[str, int, int]]:
     """Segments that are matched together, first and before last, with the code of their calls; None is for none."""
-    marks = spoken.marks
     firsts = np.flatnonzero(np.append(True, spoken.calls[1:] != spoken.calls[:-1])[: len(spoken.calls)])
-    calls, bounds = spoken.calls[firsts], [*firsts.tolist(), len(spoken.calls)]
-    begin: int | None = None
-    for number, call in enumerate(calls.tolist()):
-        code = codes[call]
-        if code is None:
-            continue
-        if begin is None:
-            begin = bounds[number]
-        end = bounds[number + 1]
-        full = end == len(marks) or marks[end] - marks[begin] >= STRETCH
-        if full or number + 1 == len(calls) or codes[int(calls[number + 1])] != code:
-            yield code, begin, end
-            begin = None
+    bounds = [*firsts.tolist(), len(spoken.calls)]
+    words = [*spoken.marks.take(firsts).tolist(), len(spoken.words)]
+    own = [*map(codes.__getitem__, spoken.calls.take(firsts).tolist())]
+    number = 0
+    for code, calls in groupby(own):
+        begin, number = number, number + len([*calls])
+        while code is not None and begin < number:
+            # As many calls as it takes, or all that are left.
+            end = min(bisect_left(words, words[begin] + STRETCH, begin + 1, number), number)
+            yield code, bounds[begin], bounds[end]
+            begin = end

@@ -21,6 +21,8 @@ from callscan.lexicon.kernel import DISTANCE, FOUND, Code, Met, Room, Tables
 
 WORTH = 50_000
 """Words that a process looks at before it takes to machine code: Python needs as long for them as numba to start."""
+NEW = 4096
+"""Words of a text that may be new before they are looked at."""
 _FUNCTIONS = (
     "among",
     "further",
@@ -28,12 +30,15 @@ _FUNCTIONS = (
     "search",
     "ruled_out",
     "bits_of",
+    "slots",
+    "looked_up",
     "spelled",
     "once",
     "heads",
     "neighbours",
     "members",
     "pairs",
+    "sort",
     "check",
 )
 """Each after those that it calls."""
@@ -41,8 +46,6 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """Parameters of glibc: bytes that stay with the process, and from which on an array is a mapping of its own."""
 _ROOM = 1024
 """Pairs in a text that there is room for at first, beside one for every other word."""
-_SHORT = 1 << 16
-"""Up to so many different numbers are sorted in linear time."""
 
 
 @cache
@@ -69,10 +72,22 @@ def _keep_memory() -> None:
             mallopt(parameter, size)
 
 
+def looked_up(text: Any, at: int, *tables: Any) -> tuple[Any, Any, Any, list[tuple[int, int]], int]:
+    """Symbols of a text's words, their starts and ends, which words are new with their hash, and where to go on: see
+    :func:`callscan.lexicon.kernel.looked_up`."""
+    most = (len(text) - at) // 2
+    symbols, starts, ends = np.empty(most, np.uint16), np.empty(most, np.int32), np.empty(most, np.int32)
+    new = np.empty(2 * NEW, np.int64)
+    count, unknown, at = _call("looked_up", text, at, *tables, symbols, starts, ends, new)
+    _Read.words += count
+    places = new[: 2 * unknown].tolist()
+    return symbols[:count], starts[:count], ends[:count], [*zip(places[::2], places[1::2], strict=True)], at
+
+
 def spelled(words: Any, table: Any, width: int) -> tuple[Any, Any]:
     """The symbols of words by number, and their places: see :func:`callscan.lexicon.kernel.spelled`."""
     _Read.words += len(words)
-    kept, places = (np.empty(len(words) * width, dtype=kind) for kind in (np.uint16, np.int64))
+    kept, places = (np.empty(len(words) * width, dtype=kind) for kind in (np.uint16, np.int32))
     count = _call("spelled", words, table, width, kept, places)
     return kept[:count], places[:count]
 
@@ -117,23 +132,25 @@ class Kernel:
     def look(self, tables: Tables, rows: Any, said_by: Any, runs: Any) -> tuple[Any, int]:
         """What is found of the ways of ``tables``, some of it more than once: rows of
         :data:`callscan.lexicon.kernel.FOUND` numbers. And at how many places a way's other words were looked for."""
-        runs = runs.astype(np.int64)
         count = _ROOM + len(rows) // 2
-        longest = int(np.diff(runs, prepend=0).max(initial=0))
+        longest = int((runs[:, 1] - runs[:, 0]).max(initial=0))
         # Of a word that is looked for first, any of so many on both sides may be the other.
-        sizes = longest, 2 * DISTANCE * longest, 2 * DISTANCE * longest, 2 * DISTANCE * longest
+        sizes = longest, longest, 2 * DISTANCE * longest, 2 * DISTANCE * longest
         seen = np.zeros(2 * (longest + 2 * DISTANCE), dtype=np.uint64)
         room = Room(seen, *(np.empty(size + 1, dtype=np.int32) for size in sizes))
         size = 0
         while count > size:
             size = count
             met = Met(*(np.empty(size, dtype=np.int32) for _ in Met._fields))
-            count = _call("pairs", tables, rows, said_by, runs, room, met)
-        few = len(tables.when) <= _SHORT
-        by_way = np.argsort(met.ways[:count].astype(np.uint16 if few else np.int32), kind="stable")
-        met = Met(*(part.take(by_way) for part in met))
+            count = _call("pairs", tables, rows, said_by, runs.reshape(-1), room, met)
+        met = Met(*(part[:count] for part in met))
+        if count > len(tables.when):
+            # What is read of the tables for a way is read once.
+            begins, by_way = np.zeros(len(tables.when) + 1, np.int32), Met(*map(np.empty_like, met))
+            _call("sort", met, begins, by_way)
+            met = by_way
         found = np.empty((count, FOUND), dtype=np.int64)
-        return found[: _call("check", tables, self._code, rows, runs, met, found.reshape(-1))], count
+        return found[: _call("check", tables, self._code, rows, runs.reshape(-1), met, found.reshape(-1))], count
 
 
 def _call(name: str, *given: Any) -> Any:

@@ -32,9 +32,21 @@ SPEAKERS = 4
 """Values of who says a word: sums of bits, 0 for nobody."""
 TABLES = 4
 """Of pairs: rarer word first, near and far, and rarer word last, near and far."""
+PAIRED = (1 << TABLES) - 1
 BITS = 8
 """For the distances at which a pair is met."""
+SIDE, BACK, FARTHEST = 4, 8, 7
+"""Of a pair on the way: bits for where its other word is, the one that says it is before, and those for how far."""
 
+
+LETTERS = 7
+"""Of a word that are one number together."""
+FIRST_BITS, SECOND_BITS = 15, 16
+"""Slots of the tables of words. The first holds those that come first, which are those said most: it is small enough
+for a core's cache."""
+_SPACE = 32
+_HASH = (1 << 62) - 1
+_PRIME, _MIX = 0x1E3779B97F4A7C15, 0x16E8FEB86659FD93
 
 _FEW = 4
 """So many ranges are looked at one by one."""
@@ -89,13 +101,14 @@ class Tables(NamedTuple):
 
 
 class Room(NamedTuple):
-    """Where :func:`pairs` keeps what it finds on the way, in a run."""
+    """Where :func:`pairs` keeps what it finds on the way, in a run. What is written over the last is not counted yet,
+    so each has room for one more."""
 
     seen: Any
-    heads: Any
-    at: Any
-    towards: Any
-    lists: Any
+    firsts: Any
+    alone: Any
+    met: Any
+    numbers: Any
 
 
 class Met(NamedTuple):
@@ -204,6 +217,59 @@ def bits_of(word: int) -> int:
     return ((word * 0x01010101) & 0xFFFFFFFF) >> 24
 
 
+def slots(hashed: int) -> tuple[int, int]:
+    """Where a word of this hash may be in the first table of words, and in the second."""
+    mixed = (hashed * _MIX) & _HASH
+    return mixed >> (62 - FIRST_BITS), (mixed >> (62 - FIRST_BITS - SECOND_BITS)) & ((1 << SECOND_BITS) - 1)
+
+
+def looked_up(
+    text: Any,
+    at: int,
+    keys: Any,
+    more_keys: Any,
+    values: Any,
+    more_values: Any,
+    symbols: Any,
+    starts: Any,
+    ends: Any,
+    new: Any,
+) -> tuple[int, int, int]:
+    """The words of a text from a place on: the symbol of each whose hash the tables have, and where it starts and ends.
+    The text has a byte a letter, and ends with a space. ``new`` has place and hash of words that the tables do not
+    have: where there is no room for more of them, that is the end. How many words there are, how many of them are new,
+    and where to go on."""
+    count = unknown = 0
+    while at < len(text) and 2 * unknown < len(new):
+        if text[at] == _SPACE:
+            at += 1
+            continue
+        starts[count] = at
+        hashed = part = shift = 0
+        letter = text[at]
+        while letter != _SPACE:
+            part |= letter << shift
+            shift += 8
+            at += 1
+            letter = text[at]
+            if shift == 8 * LETTERS:
+                hashed = ((hashed ^ (hashed >> 29)) * _PRIME + part) & _HASH
+                part = shift = 0
+        if shift:
+            hashed = ((hashed ^ (hashed >> 29)) * _PRIME + part) & _HASH
+        ends[count] = at
+        first, second = slots(hashed)
+        if keys[first] == hashed:
+            symbols[count] = values[first]
+        elif more_keys[second] == hashed:
+            symbols[count] = more_values[second]
+        else:
+            new[2 * unknown], new[2 * unknown + 1] = count, hashed
+            unknown += 1
+        count += 1
+    return count, unknown, at
+
+
 def spelled(words: Any, table: Any, width: int, kept: Any, places: Any) -> int:
     """The symbols of words one after the other, and the place of each in as many times ``width``: how many there are.
     The symbols of word n are in ``table`` from ``width`` times n on, with zeros behind them."""
@@ -239,96 +305,105 @@ def once(kept: Any, places: Any, least: int) -> int:
     return count
 
 
-def heads(tables: Tables, rows: Any, said_by: Any, begin: int, end: int, room: Room) -> int:
-    """The colours of the words of a run, with none on both sides, and which of the words are looked for first: how many
-    are. The steps of :func:`pairs` are apart so that each is a short loop, whose branches a core can foretell."""
-    colours, looked, seen, found = tables.colours, tables.looked, room.seen, room.heads
+def heads(tables: Tables, rows: Any, said_by: Any, begin: int, end: int, room: Room) -> tuple[int, int]:
+    """The colours of the words of a run, with none on both sides; which words are looked for first of a pair, and which
+    alone: how many are. The steps of :func:`pairs` are apart so that each is a short loop, whose branches a core can
+    foretell."""
+    colours, looked, seen, firsts, alone = tables.colours, tables.looked, room.seen, room.firsts, room.alone
     half = len(seen) // 2
-    count = 0
+    count = single = 0
     for at in range(end - begin):
         row = rows[begin + at]
         seen[DISTANCE + at], seen[half + DISTANCE + at] = colours[2 * row], colours[2 * row + 1]
-        found[count] = at
-        count += looked[said_by[begin + at] * ROWS + row] != 0
+        bits = int(looked[said_by[begin + at] * ROWS + row])
+        firsts[count] = alone[single] = at
+        count += (bits & PAIRED) != 0
+        single += bits >> TABLES
     for at in range(end - begin + DISTANCE, end - begin + 2 * DISTANCE):
         seen[at] = seen[half + at] = 0
-    return count
+    return count, single
 
 
 def neighbours(tables: Tables, rows: Any, said_by: Any, begin: int, count: int, room: Room) -> int:
-    """Which words near those looked for first have a colour that they ask for: how many do, each by the one that asks
-    (``room.at``) and which side and how far (``room.towards``: 0 to 5 is 1 to 6 words after, 6 to 11 is before)."""
-    asked, seen, found, towards = tables.asked, room.seen, room.at, room.towards
+    """Which words near those looked for first have a colour that they ask for: how many do, each with the one that asks
+    and where it is: that one's place, a bit for before it, and how far, in four bits."""
+    asked, seen, met = tables.asked, room.seen, room.met
     half = len(seen) // 2
-    met = 0
+    found = 0
     for nth in range(count):
-        at = room.heads[nth]
+        at = room.firsts[nth]
         line = TABLES * (said_by[begin + at] * ROWS + rows[begin + at])
-        after, before = DISTANCE + at, half + DISTANCE + at
+        after, before, ahead, back = DISTANCE + at, half + DISTANCE + at, at << SIDE, at << SIDE | BACK
+        # Each is written down, and the next over it unless it counts: that has no branch that is hard to foretell.
         near, far = asked[line], asked[line + 1]
-        bits = int((near & seen[after + 1]) != 0)
-        bits |= int((far & seen[after + 2]) != 0) << 1
-        bits |= int((far & seen[after + 3]) != 0) << 2
-        bits |= int((far & seen[after + 4]) != 0) << 3
-        bits |= int((far & seen[after + 5]) != 0) << 4
-        bits |= int((far & seen[after + 6]) != 0) << 5
+        met[found] = ahead + 1
+        found += (near & seen[after + 1]) != 0
+        met[found] = ahead + 2
+        found += (far & seen[after + 2]) != 0
+        met[found] = ahead + 3
+        found += (far & seen[after + 3]) != 0
+        met[found] = ahead + 4
+        found += (far & seen[after + 4]) != 0
+        met[found] = ahead + 5
+        found += (far & seen[after + 5]) != 0
+        met[found] = ahead + 6
+        found += (far & seen[after + 6]) != 0
         near, far = asked[line + 2], asked[line + 3]
-        bits |= int((near & seen[before - 1]) != 0) << 6
-        bits |= int((far & seen[before - 2]) != 0) << 7
-        bits |= int((far & seen[before - 3]) != 0) << 8
-        bits |= int((far & seen[before - 4]) != 0) << 9
-        bits |= int((far & seen[before - 5]) != 0) << 10
-        bits |= int((far & seen[before - 6]) != 0) << 11
-        while bits != 0:
-            lowest = bits & -bits
-            found[met], towards[met] = at, bits_of(lowest - 1)
-            met += 1
-            bits ^= lowest
-    return met
+        met[found] = back + 1
+        found += (near & seen[before - 1]) != 0
+        met[found] = back + 2
+        found += (far & seen[before - 2]) != 0
+        met[found] = back + 3
+        found += (far & seen[before - 3]) != 0
+        met[found] = back + 4
+        found += (far & seen[before - 4]) != 0
+        met[found] = back + 5
+        found += (far & seen[before - 5]) != 0
+        met[found] = back + 6
+        found += (far & seen[before - 6]) != 0
+    return found
 
 
 def members(tables: Tables, rows: Any, begin: int, count: int, room: Room) -> int:
-    """Which of those are a pair of any way: how many, and the list of each (``room.lists``)."""
+    """Which of those are a pair of any way: how many, and the number of each (``room.numbers``)."""
     first, other, held = tables.first, tables.other, tables.members
-    found, towards, lists = room.at, room.towards, room.lists
-    met = 0
+    met, numbers = room.met, room.numbers
+    found = 0
     for nth in range(count):
-        at, side = found[nth], towards[nth]
-        back = side >= DISTANCE
-        distance = side - DISTANCE + 1 if back else side + 1
-        table = 2 * int(back) + int(distance > 1)
-        row, near = rows[begin + at], rows[begin + at - distance if back else begin + at + distance]
-        number = first[TABLES * row + table] + other[TABLES * near + table]
-        word, bit = int(held[number >> 5]), number & 31
-        found[met], towards[met], lists[met] = at, side, (word >> 32) + bits_of(word & ((1 << bit) - 1))
-        met += (word >> bit) & 1
-    return met
+        one = met[nth]
+        at, back, distance = begin + (one >> SIDE), (one & BACK) != 0, one & FARTHEST
+        table = 2 * back + (distance > 1)
+        near = rows[at - distance if back else at + distance]
+        number = first[TABLES * rows[at] + table] + other[TABLES * near + table]
+        met[found], numbers[found] = one, number
+        found += (held[number >> 5] >> (number & 31)) & 1
+    return found
 
 
 def pairs(tables: Tables, rows: Any, said_by: Any, runs: Any, room: Room, met: Met) -> int:
     """Where the pair of a way is, or its one word: how often, and each in ``met``, as far as there is room.
 
     ``rows`` are the words of a text, ``said_by`` who says each (0 is nobody: no pair is looked for there), ``runs``
-    where each speaker in turn ends.
+    where what each speaker says in turn begins and ends, one after the other.
     """
-    single, lists, ways, when = tables.single, tables.lists, tables.ways, tables.when
-    found, towards, numbers = room.at, room.towards, room.lists
+    held, single, lists, ways, when = tables.members, tables.single, tables.lists, tables.ways, tables.when
     met_ways, met_places, met_runs = met.ways, met.places, met.runs
-    count = begin = 0
-    for run in range(len(runs)):
-        end = runs[run]
-        asking = heads(tables, rows, said_by, begin, end, room)
+    count = 0
+    for run in range(len(runs) >> 1):
+        begin, end = runs[2 * run], runs[2 * run + 1]
+        asking, alone = heads(tables, rows, said_by, begin, end, room)
         paired = members(tables, rows, begin, neighbours(tables, rows, said_by, begin, asking, room), room)
-        for nth in range(-asking, paired):
+        for nth in range(-alone, paired):
             # The words that may be a way by themselves, then the pairs.
             if nth < 0:
-                at = begin + room.heads[-1 - nth]
-                which = int(single[rows[at]])
-                place, distance = at, 0
+                at = place = begin + room.alone[-1 - nth]
+                which, distance = int(single[rows[at]]), 0
             else:
-                at, side, which = begin + found[nth], towards[nth], int(numbers[nth])
-                distance = side - DISTANCE + 1 if side >= DISTANCE else side + 1
-                place = at - distance if side >= DISTANCE else at
+                one, number = room.met[nth], room.numbers[nth]
+                at, distance = begin + (one >> SIDE), int(one & FARTHEST)
+                place = at - distance if one & BACK else at
+                word, bit = int(held[number >> 5]), number & 31
+                which = (word >> 32) + bits_of(word & ((1 << bit) - 1))
                 if not (lists[which] >> distance) & 1:
                     continue
             bit = said_by[at] * (DISTANCE + 1) + distance
@@ -338,20 +413,34 @@ def pairs(tables: Tables, rows: Any, said_by: Any, runs: Any, room: Room, met: M
                     if count < len(met_ways):
                         met_ways[count], met_places[count], met_runs[count] = way, place, run
                     count += 1
-        begin = end
     return count
+
+
+def sort(met: Met, begins: Any, by_way: Met) -> None:
+    """Sort what is met by way. ``begins`` are as many zeros as there are ways, and one."""
+    ways, places, runs = met.ways, met.places, met.runs
+    sorted_ways, sorted_places, sorted_runs = by_way.ways, by_way.places, by_way.runs
+    for nth in range(len(ways)):
+        begins[ways[nth] + 1] += 1
+    for way in range(1, len(begins)):
+        begins[way] += begins[way - 1]
+    for nth in range(len(ways)):
+        way = ways[nth]
+        to = begins[way]
+        begins[way] = to + 1
+        sorted_ways[to], sorted_places[to], sorted_runs[to] = way, places[nth], runs[nth]
 
 
 def check(tables: Tables, code: Code, rows: Any, runs: Any, met: Met, found: Any) -> int:
     """Look for the other words of ways around where their pairs are ``met``, then for the patterns themselves, in what
     a speaker says in turn: how many matches there are, and each in ``found`` (:data:`FOUND`), for which there must be
-    room. Where equal ways follow each other, their tables are read from memory once."""
+    room."""
     others, held, kinds = tables.others, tables.held, tables.kinds
     met_ways, met_places, met_runs = met.ways, met.places, met.runs
     count = 0
     for nth in range(len(met_ways)):
         way, place, run = int(met_ways[nth]), int(met_places[nth]), met_runs[nth]
-        first, last = runs[run - 1] if run else 0, runs[run]
+        first, last = runs[2 * run], runs[2 * run + 1]
         there = True
         for rank in range(3 * OTHERS * way, 3 * OTHERS * (way + 1), 3):
             row = others[rank]

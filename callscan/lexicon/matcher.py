@@ -171,15 +171,15 @@ class Matcher:
     def _search(self, stream: AnyStream) -> list[_Found]:
         found = [
             self._found(stream, self._rules[number], start, end, (left, right))
-            for number, start, end, left, right in self._matches(stream, self._tables, stream.said_by)
+            for number, start, end, left, right in self._matches(stream, self._tables, stream.said_by, stream.runs)
         ]
         found += self._in_one_sentence(stream, found)
         self._except(stream, [one for one in found if one.compiled.issue in self._excepted])
         return found
 
-    def _matches(self, stream: AnyStream, ways: Tables, said_by: Any) -> list[list[int]]:
+    def _matches(self, stream: AnyStream, ways: Tables, said_by: Any, runs: Any) -> list[list[int]]:
         """What is found, each once and by place: expression, start, end, and the words around a distance."""
-        found = self._kernel.look(ways, stream.rows, said_by, stream.runs)[0]
+        found = self._kernel.look(ways, stream.rows, said_by, runs)[0]
         found = found[np.lexsort((found[:, 1], found[:, 0])), 2:]
         _, first = np.unique(found[:, :3], axis=0, return_index=True)
         return [*found[np.sort(first)].tolist()]
@@ -244,7 +244,8 @@ class Matcher:
         which, within, _ = spread(high - low)
         said = np.zeros(size, dtype=np.uint8)
         said[low.take(which) + within] = ANYONE
-        matches = self._matches(stream, self._around, said)
+        runs = np.unique(stream.runs[:, 1].searchsorted(starts, side="right"))
+        matches = self._matches(stream, self._around, said, stream.runs[runs])
         known = [self._exceptions[expression] for expression, *_ in matches]
         exceptions = np.array(
             [(issue, start, end) for (issue, _), (_, start, end, *_) in zip(known, matches, strict=True)], dtype=np.intp

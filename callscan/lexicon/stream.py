@@ -7,7 +7,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
-from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,9 +27,6 @@ ASKED_SOON = 300
 UNHEARD = frozenset({"phantom", "loop"})
 STOPS = ".!?;"
 _SENTENCE_END = re.compile(r"[.!?;](?=\s|$)")
-_SPEAKER, _FLAGS, _CHANNEL, _START, _END, _WORDS, _TEXT = map(
-    attrgetter, ("speaker", "flags", "channel", "start", "end", "words", "text")
-)
 _MARK = re.compile("[\x1d\x1e]")
 _MARKS = re.compile(r"\s*[\x1d\x1e]\s*")
 
@@ -52,52 +48,56 @@ class Layout:
     runs: Any
 
 
-def lay_out(transcripts: Sequence[Transcript]) -> Layout:
+def lay_out(transcripts: Sequence[Transcript], *, clean: bool = False) -> Layout:
     """One stream out of some calls: call by call, speaker by speaker, each in order of time.
 
     Announcements, phantoms and loops are left out. Marks stand between segments: one that patterns reach over
     where the same speaker goes on, one that they do not reach over after a pause, between voices that overlap, between
-    speakers and between calls.
+    speakers and between calls. ``clean`` takes such letters out of the texts first.
     """
     segments = [transcript.segments for transcript in transcripts]
     counts = [len(own) for own in segments]
     every = [*chain.from_iterable(segments)]
+    # One loop that looks at each segment once: they lie all over memory, and a column at a time finds each anew.
+    speakers: list[Speaker] = []
+    flags: list[tuple[str, ...]] = []
+    channels: list[int] = []
+    starts: list[float] = []
+    ends: list[float] = []
+    for segment in every:
+        speakers.append(segment.speaker)
+        flags.append(segment.flags)
+        channels.append(segment.channel)
+        starts.append(segment.start)
+        ends.append(segment.end)
     call = np.repeat(np.arange(len(counts)), counts)
-    rank = np.fromiter(map(_RANKS.__getitem__, map(_SPEAKER, every)), np.int64, len(every))
-    if any(map(_FLAGS, every)):
-        rank[[at for at, s in enumerate(every) if not UNHEARD.isdisjoint(s.flags)]] = _RANKS["ivr"]
-    kept = np.flatnonzero(rank != _RANKS["ivr"])
-    if len(kept) < len(every):
-        call, rank, every = call.take(kept), rank.take(kept), [every[at] for at in kept.tolist()]
-    start = np.fromiter(map(_START, every), np.float64, len(every))
+    rank = np.array([*map(_RANKS.__getitem__, speakers)], np.int64)
+    if any(flags):
+        rank[[at for at, own in enumerate(flags) if not UNHEARD.isdisjoint(own)]] = _RANKS["ivr"]
+    start, end, channel = np.array(starts, np.float64), np.array(ends, np.float64), np.array(channels, np.int64)
     # One number for whose words in which call they are: sorting by one is faster than by three.
-    channel = np.fromiter(map(_CHANNEL, every), np.int64, len(every))
     whose = (call * len(_RANKS) + rank) * (channel.max(initial=0) + 1) + channel
     in_order = np.all((start[1:] >= start[:-1]) | (call[1:] != call[:-1]))
     order = np.argsort(whose, kind="stable") if in_order else np.lexsort((start, whose))
-    ordered = [*map(every.__getitem__, order.tolist())]
-    call, whose, start = call.take(order), whose.take(order), start.take(order)
-    end = np.fromiter(map(_END, ordered), np.float64, len(ordered))
+    order = order[rank.take(order) != _RANKS["ivr"]]
+    ordered = [every[at] for at in order.tolist()]
+    call, whose, start, end = call.take(order), whose.take(order), start.take(order), end.take(order)
     fresh = whose[1:] != whose[:-1]
     gap = start[1:] - end[:-1]
     reached = ~fresh & (gap <= PAUSE) & (gap >= -OVERLAP)
-    spoken = any(map(_WORDS, ordered))
-    parts = [*(map(text_of, ordered) if spoken else map(_TEXT, ordered))]
     first = np.cumsum(counts) - counts
     runs = np.flatnonzero(np.append(fresh, True)[: len(ordered)])
-    layout = Layout("", ordered, call, kept.take(order) - first.take(call), runs)
-    marks = [SEGMENT_MARK if over else BREAK_MARK for over in reached.tolist()]
-    said = "".join(parts)
-    if "\x1e" in said or "\x1d" in said:
-        parts = [_MARK.sub(" ", part) for part in parts]
-    layout.text = _interleaved(parts, marks)
-    return layout
+    return Layout(_joined(ordered, reached.tolist(), clean=clean), ordered, call, order - first.take(call), runs)
 
 
-def _interleaved(parts: list[str], marks: list[str]) -> str:
-    both = [""] * (len(parts) + len(marks))
-    both[::2], both[1::2] = parts, marks
-    return "".join(both)
+def _joined(segments: Sequence[Segment], reached: Sequence[bool], *, clean: bool) -> str:
+    """What segments say, with the marks between them: whether patterns reach from one into the next."""
+    spoken = any([segment.words for segment in segments])
+    texts = [*map(text_of, segments)] if spoken else [segment.text for segment in segments]
+    parts = [""] * (len(texts) + len(reached))
+    parts[::2] = [_MARK.sub(" ", text) for text in texts] if clean else texts
+    parts[1::2] = [SEGMENT_MARK if over else BREAK_MARK for over in reached]
+    return "".join(parts)
 
 
 class Evidence(NamedTuple):
@@ -117,12 +117,19 @@ SAID_BY: dict[Speaker, int] = {"customer": 1, "agent": 2, "unknown": 3}
 """A bit a speaker, so that one look says whether a pattern is looked for in somebody's words. Unknown may be either."""
 
 
+def runs_of(ends: Any) -> Any:
+    """Where each of some runs begins and ends, the next where one ends."""
+    runs = np.zeros((len(ends), 2), dtype=np.int64)
+    runs[:, 1], runs[1:, 0] = ends, ends[:-1]
+    return runs
+
+
 class AnyStream(ABC):
     """The words of some calls as symbols, and the way back to what was said when.
 
     ``kept`` are the symbols (16 bit each) without hesitations and repeated words, ``said_by`` whose words they are
-    (:data:`SAID_BY`, uint8), ``runs`` where each speaker in turn ends. Positions are of words of these; arrays of
-    positions are asked about together where that is much cheaper.
+    (:data:`SAID_BY`, uint8), ``runs`` where what each speaker says in turn begins and ends (two columns, int64).
+    Positions are of words of these; arrays of positions are asked about together where that is much cheaper.
     """
 
     kept: Any
@@ -144,8 +151,8 @@ class AnyStream(ABC):
 
     def run(self, position: int) -> tuple[int, int]:
         """Where what the speaker of a word says in turn begins and ends."""
-        number = int(self.runs.searchsorted(position, side="right"))
-        return int(self.runs[number - 1]) if number else 0, int(self.runs[number])
+        begin, end = self.runs[self.runs[:, 1].searchsorted(position, side="right")].tolist()
+        return begin, end
 
     @abstractmethod
     def calls(self, positions: Any) -> Any:
@@ -184,6 +191,10 @@ class Stream(AnyStream):
         self._transcripts = transcripts
         self._layout = lay_out(transcripts)
         self._written, clean = normalised(self._layout.text)
+        marks = np.count_nonzero(np.frombuffer(clean, np.uint8) - np.uint8(0x1D) < 2)
+        if marks >= max(len(self._layout.segments), 1):  # more than stand between the segments
+            self._layout = lay_out(transcripts, clean=True)
+            self._written, clean = normalised(self._layout.text)
         words = table.read(clean)
         raw = words.symbols
         self._starts, self._ends = words.starts, words.ends
@@ -191,12 +202,14 @@ class Stream(AnyStream):
         self._marks = np.flatnonzero((raw == number_of(SEGMENT)) | (raw == number_of(BREAK)))
         self._joins = np.flatnonzero(raw == number_of(JOIN)) if len(raw) > len(words.starts) else None
         # What counts: no hesitations, no marks between segments.
-        counting = np.flatnonzero(raw > number_of(SEGMENT))
+        counting = np.flatnonzero(raw > number_of(SEGMENT)).astype(np.int32)
         self.kept, self._counting = once(raw[counting], counting)
         runs, segments = self._layout.runs, self._layout.segments
-        self.runs = np.append(self._counting.searchsorted(self._marks[runs[:-1]]), len(self.kept))[: len(runs)]
+        last_marks = self._marks[runs[:-1]].astype(self._counting.dtype)
+        ends = np.append(self._counting.searchsorted(last_marks), len(self.kept))[: len(runs)]
+        self.runs = runs_of(ends)
         speakers = np.array([SAID_BY[segments[last].speaker] for last in runs.tolist()], dtype=np.uint8)
-        self.said_by = np.repeat(speakers, np.diff(self.runs, prepend=0))
+        self.said_by = np.repeat(speakers, np.diff(ends, prepend=0))
         self._edges: Any = None
         self._owners: dict[int, list[int]] = {}
 
