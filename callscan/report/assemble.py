@@ -20,8 +20,10 @@ ROW_GROUP = 100_000
 # Years have four digits, and days come before months, as France writes them; anything else is no date, rather than a
 # date of the first century.
 _CLOCK = "([T ][0-9]{1,2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?)?"
+_VALUE = "list_filter(metadata, lambda e: e.key = '{name}')[1].value"
 _WRITTEN = (
-    "regexp_replace(trim(metadata['start_time']), '(:[0-9]{2}([.][0-9]+)?) ?(Z|UTC|[+-][0-9]{2}(:?[0-9]{2})?)$', '\\1')"
+    f"regexp_replace(trim({_VALUE.format(name='start_time')}), "
+    "'(:[0-9]{2}([.][0-9]+)?) ?(Z|UTC|[+-][0-9]{2}(:?[0-9]{2})?)$', '\\1')"
 )
 _START = f"""TRY_CAST(CASE
         WHEN regexp_full_match({_WRITTEN}, '[12][0-9]{{3}}-[0-9]{{1,2}}-[0-9]{{1,2}}{_CLOCK}') THEN {_WRITTEN}
@@ -29,7 +31,7 @@ _START = f"""TRY_CAST(CASE
         THEN regexp_replace({_WRITTEN}, '^([0-9]+).([0-9]+).([0-9]+)', '\\3-\\2-\\1')
     END AS TIMESTAMP)"""
 # A decimal comma is how French tables write 12,5.
-_NUMBER = "TRY_CAST(replace(metadata['{name}'], ',', '.') AS DOUBLE)"
+_NUMBER = f"TRY_CAST(replace({_VALUE}, ',', '.') AS DOUBLE)"
 _FINITE = f"CASE WHEN isfinite({_NUMBER}) THEN {_NUMBER} END"
 _OWN = ("start_time", "queue", "agent", "wait_seconds", "transfers", "caller_number", "caller")
 
@@ -37,16 +39,15 @@ _CALLS = f"""
 SELECT l.key, l.call_id, l.uri, l.status, l.reason, l.detail,
     l.status IN ('scanned', 'degraded') AND m.words IS NOT NULL AS counted,
     {_START} AS start_time,
-    nullif(trim(metadata['queue']), '') AS queue,
-    nullif(trim(metadata['agent']), '') AS agent,
+    nullif(trim({_VALUE.format(name="queue")}), '') AS queue,
+    nullif(trim({_VALUE.format(name="agent")}), '') AS agent,
     {_FINITE.format(name="wait_seconds")} AS wait_seconds,
     {_FINITE.format(name="transfers")} AS transfers,
-    p.caller,
-    map_from_entries(list_sort(list_filter(map_entries(metadata), lambda e: e.key NOT IN {_OWN}))) AS metadata,
+    l.caller,
+    map_from_entries(list_sort(list_filter(metadata, lambda e: e.key NOT IN {_OWN}))) AS metadata,
     {", ".join(f"m.{name}" for name in MEASURES)}
 FROM ledger AS l
 LEFT JOIN m ON m.key = l.key AND l.key <> '' AND l.status <> 'duplicate'
-LEFT JOIN p ON p.uri = l.uri
 ORDER BY l.uri
 """
 
@@ -85,13 +86,26 @@ def assemble(
     the result does not depend on either. Caller numbers are replaced by their HMAC under ``caller_key``.
     """
     with connect(scratch=folder) as connection:
-        connection.register("ledger", ledger)
-        connection.register("p", pseudonyms(ledger, caller_key))
+        connection.register("ledger", _entries(ledger).append_column("caller", pseudonyms(ledger, caller_key)))
         _view(connection, "m", measures, measures_schema())
         _write(connection, _CALLS, folder / "calls.parquet", calls_schema())
         _view(connection, "f", found, found_schema())
         connection.execute(f"CREATE VIEW c AS SELECT * FROM read_parquet({literal(folder / 'calls.parquet')})")
         _write(connection, _HITS, folder / "hits.parquet", hits_schema())
+
+
+def _entries(ledger: pa.Table) -> pa.Table:
+    """The ledger with its metadata as lists of key and value: of a map, DuckDB looks whether each key stands once
+    whenever it reads it, which takes longer than all else that is done with it."""
+    import pyarrow as pa
+
+    lists = [
+        pa.ListArray.from_arrays(maps.offsets, pa.StructArray.from_arrays([maps.keys, maps.items], ["key", "value"]))
+        for maps in ledger.column("metadata").chunks
+    ]
+    kind = pa.list_(pa.struct([("key", pa.string()), ("value", pa.string())]))
+    at = ledger.schema.get_field_index("metadata")
+    return ledger.set_column(at, "metadata", pa.chunked_array([one.cast(kind) for one in lists], kind))
 
 
 def _view(connection: DuckDBPyConnection, name: str, parts: Sequence[Path], schema: pa.Schema) -> None:

@@ -87,22 +87,20 @@ def pseudonym(number: str, key: bytes) -> str | None:
     return hmac.new(key, digits.encode(), hashlib.sha256).hexdigest()[:32] if digits else None
 
 
-def pseudonyms(ledger: pa.Table, key: bytes) -> pa.Table:
-    """The caller of each recording that has one, columns ``uri`` and ``caller``.
+def pseudonyms(ledger: pa.Table, key: bytes) -> pa.ChunkedArray:
+    """The caller of each recording of a ledger, null where it has none.
 
     A metadata column ``caller`` is a pseudonym already; ``caller_number`` is turned into one here.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    schema = pa.schema([("uri", pa.string()), ("caller", pa.string())])
-    parts: list[pa.RecordBatch] = []
-    for batch in ledger.select(["uri", "metadata"]).to_batches():
-        known = pc.fill_null(pc.map_lookup(batch.column("metadata"), "caller", "first"), "")
-        numbers = pc.fill_null(pc.map_lookup(batch.column("metadata"), "caller_number", "first"), "")
+    found: list[pa.Array] = []
+    for metadata in ledger.column("metadata").chunks:
+        known = pc.fill_null(pc.map_lookup(metadata, "caller", "first"), "")
+        numbers = pc.fill_null(pc.map_lookup(metadata, "caller_number", "first"), "")
         unnamed = pc.and_(pc.equal(known, ""), pc.not_equal(numbers, ""))
         made = [pseudonym(number, key) for number in numbers.filter(unnamed).to_pylist()]
         callers = pc.replace_with_mask(known.cast(pa.string()), unnamed, pa.array(made, pa.string()))
-        rows = pa.record_batch([batch.column("uri").cast(pa.string()), callers], schema=schema)
-        parts.append(rows.filter(pc.not_equal(callers, "")))
-    return pa.Table.from_batches(parts, schema=schema)
+        found.append(pc.if_else(pc.equal(callers, ""), None, callers))
+    return pa.chunked_array(found, pa.string())
