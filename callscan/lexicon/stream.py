@@ -92,8 +92,7 @@ def lay_out(transcripts: Sequence[Transcript], *, clean: bool = False) -> Layout
 
 def _joined(segments: Sequence[Segment], reached: Sequence[bool], *, clean: bool) -> str:
     """What segments say, with the marks between them: whether patterns reach from one into the next."""
-    spoken = any([segment.words for segment in segments])
-    texts = [*map(text_of, segments)] if spoken else [segment.text for segment in segments]
+    texts = [text_of(segment) if segment.words else segment.text for segment in segments]
     parts = [""] * (len(texts) + len(reached))
     parts[::2] = [_MARK.sub(" ", text) for text in texts] if clean else texts
     parts[1::2] = [SEGMENT_MARK if over else BREAK_MARK for over in reached]

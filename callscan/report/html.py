@@ -133,12 +133,13 @@ def link(uri: str, folder: Path | None) -> str | None:
     if folder is None or ("://" in uri and not uri.startswith("file://")):
         return None
     place, name = os.path.split(uri.removeprefix("file://"))
-    address = quote((_from(folder, place) / name).as_posix())
+    address = _from(folder, place) + quote(name)
     # A first part with a colon would be read as a scheme.
     return address if address.startswith("../") else f"./{address}"
 
 
 @lru_cache
-def _from(folder: Path, place: str) -> Path:
-    """The way from a folder to another; recordings lie together."""
-    return Path(os.path.relpath(Path(place).absolute(), folder.absolute()))
+def _from(folder: Path, place: str) -> str:
+    """The way from a folder to another, with a slash at its end; empty to itself. Recordings lie together."""
+    way = Path(os.path.relpath(Path(place).absolute(), folder.absolute())).as_posix()
+    return "" if way == "." else f"{quote(way)}/"

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from callscan.archive import Archive
@@ -171,8 +172,7 @@ def _match_shards(archive: Archive, lexicon: Lexicon, part: Path, tasks: Iterabl
     ):
         for (shard, uris), read in _ahead(tasks, lambda task: _read(archive, task[0], lexicon)):
             measures, hits = _matched(archive, shard, lexicon, read)
-            due = set(uris)
-            wanted = pa.array([uri in due for uri in measures["uri"].to_pylist()], pa.bool_())
+            wanted = pc.is_in(measures["uri"], value_set=pa.array(uris, pa.string())).combine_chunks()
             # Almost always every call of a shard counts: then nothing is copied.
             if wanted.false_count:
                 hits = hits.filter(wanted.take(hits["call"].combine_chunks()))
