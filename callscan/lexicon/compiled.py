@@ -52,6 +52,7 @@ _ROOM = 1024
 def _machine_code() -> dict[str, Any]:
     from numba import njit
 
+    _leave_scipy()
     _keep_memory()
     space: dict[str, Any] = dict(vars(kernel))
     for name in _FUNCTIONS:
@@ -62,6 +63,24 @@ def _machine_code() -> dict[str, Any]:
         except RuntimeError:  # nowhere to keep what is compiled
             space[name] = njit(function)
     return space
+
+
+def _leave_scipy() -> None:
+    """Let numba start without scipy, which takes a fifth of a second and 40 MB. It looks for it then for one thing, the
+    inner products of convolutions; whatever needs it later still finds it."""
+    with suppress(ImportError, AttributeError):  # where numba is made otherwise, it starts as it wants
+        from numba.np import linalg
+
+        found = linalg.ensure_blas
+        linalg.ensure_blas = _no_scipy
+        try:
+            from numba.np import arraymath  # noqa: F401
+        finally:
+            linalg.ensure_blas = found
+
+
+def _no_scipy() -> None:
+    raise ImportError
 
 
 def _keep_memory() -> None:

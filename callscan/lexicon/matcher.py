@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from callscan.lexicon.alphabet import Alphabet, Language, WordMemory, rows_of
+from callscan.lexicon.alphabet import ROWS, Alphabet, Language, WordMemory, rows_of
 from callscan.lexicon.cache import collector_paused
 from callscan.lexicon.candidates import tables
 from callscan.lexicon.columns import Vocabulary, spread
@@ -109,6 +109,8 @@ class Matcher:
         self.vocabulary = Vocabulary(memory)
         stop = self.flags.negations
         self._stop = frozenset(rows_of(stop))
+        self._negates = np.zeros(ROWS, dtype=bool)
+        self._negates[[*self._stop]] = True
         compiled = [
             _Compiled(rule, program, stop if "negated" in issues[rule.issue].flags else frozenset()) for rule in rules
         ]
@@ -169,10 +171,7 @@ class Matcher:
         return self._kernel.look(self._tables, stream.rows, stream.said_by, stream.runs)[1]
 
     def _search(self, stream: AnyStream) -> list[_Found]:
-        found = [
-            self._found(stream, self._rules[number], start, end, (left, right))
-            for number, start, end, left, right in self._matches(stream, self._tables, stream.said_by, stream.runs)
-        ]
+        found = self._found(stream, self._matches(stream, self._tables, stream.said_by, stream.runs))
         found += self._in_one_sentence(stream, found)
         self._except(stream, [one for one in found if one.compiled.issue in self._excepted])
         return found
@@ -184,22 +183,28 @@ class Matcher:
         _, first = np.unique(found[:, :3], axis=0, return_index=True)
         return [*found[np.sort(first)].tolist()]
 
-    def _found(
-        self, stream: AnyStream, rule: _Compiled, start: int, end: int, around: tuple[int, int] = (-1, -1)
-    ) -> _Found:
-        """A match, with the flags that its own words tell, and the words on both sides of a distance in seconds."""
-        found = _Found(rule, start, end)
-        if rule.flag:
-            found.flags = frozenset([rule.flag])
-        # Whether it steps over a negation that its pattern does not name.
-        if (
-            rule.strict is not None
-            and not self._stop.isdisjoint(stream.rows[start:end].tolist())
-            and not self._kernel.match(stream.rows, rule.strict, start, end)
-        ):
-            found.flags |= {"negated"}
-        if rule.near_seconds is not None:
-            found.gap = around[0] - 1, around[1]
+    def _found(self, stream: AnyStream, matches: Sequence[Sequence[int]]) -> list[_Found]:
+        """Matches, with the flags that their own words tell."""
+        found: list[_Found] = []
+        open_: list[_Found] = []
+        for number, start, end, left, right in matches:
+            rule = self._rules[number]
+            one = _Found(rule, start, end)
+            found.append(one)
+            if rule.flag:
+                one.flags = frozenset([rule.flag])
+            if rule.near_seconds is not None:
+                one.gap = left - 1, right
+            if rule.strict is not None:
+                open_.append(one)
+        # Whether one steps over a negation that its pattern does not name.
+        starts, ends = np.array([one.start for one in open_], int), np.array([one.end for one in open_], int)
+        which, within, _ = spread(ends - starts)
+        stepped = which[self._negates.take(stream.rows.take(starts.take(which) + within))]
+        for at in np.unique(stepped).tolist():
+            one = open_[at]
+            if not self._kernel.match(stream.rows, one.compiled.strict, one.start, one.end):
+                one.flags |= {"negated"}
         return found
 
     def _in_one_sentence(self, stream: AnyStream, found: list[_Found]) -> list[_Found]:
@@ -207,7 +212,7 @@ class Matcher:
         gapped = [one for one in found if one.compiled.gaps]
         if not gapped:
             return []
-        held: list[_Found] = []
+        held: list[list[int]] = []
         kernel, rows = self._kernel, stream.rows
         for one in compress(gapped, stream.stopped([one.start for one in gapped], [one.end for one in gapped])):
             one.rejected = True
@@ -216,9 +221,9 @@ class Matcher:
                 start, end = hit
                 if not stream.stopped([start], [end])[0]:
                     if not kernel.ruled_out(rows, expression, hit, stream.run(start)):
-                        held.append(self._found(stream, one.compiled, start, end, kernel.around))
+                        held.append([expression, start, end, *kernel.around])
                     break
-        return held
+        return self._found(stream, held)
 
     def _reject(self, stream: AnyStream, found: list[_Found]) -> None:
         """Say which matches are none: too far apart, or outside their rule's window."""

@@ -64,11 +64,9 @@ def matching(
 Task = tuple[str, Sequence[str]]
 """A shard, and the URIs of its calls that count."""
 
-# numba loads scipy for linear algebra, where there is any: 40 MB and a quarter of a second that nothing here needs.
 _CHILD = """
 import pickle, sys
 sys.path[:] = pickle.load(sys.stdin.buffer)
-sys.modules["scipy"] = None
 from callscan.rescan.matching import serve
 serve()
 """

@@ -10,7 +10,7 @@ import io
 import os
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -172,7 +172,7 @@ def hits_by_call(archive: Archive) -> dict[str, list[Hit]]:
     """The hits of the last count by the key of their call; ArchiveError where nothing was counted yet, or the table is
     damaged."""
     found: dict[str, list[Hit]] = {}
-    names = [field.name for field in fields(Hit) if field.name != "flags"]
+    names = [name for name in Hit._fields if name != "flags"]
     try:
         table = pq.read_table(io.BytesIO(archive.store.read(f"{FOLDER}/hits.parquet")))
         for batch in table.to_batches(max_chunksize=10_000):
