@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from callscan.lexicon.alphabet import BREAK, SEGMENT, WordMemory, number_of, numbers_of
-from callscan.lexicon.compiled import once, spelled
+from callscan.lexicon.compiled import spelled
 from callscan.lexicon.stream import ASKED_SOON, SAID_BY, STOPS, AnyStream, Evidence, runs_of
 from callscan.lexicon.words import normalised
 from callscan.records import Speaker
@@ -130,7 +130,7 @@ class ColumnStream(AnyStream):
         own_marks = marks[first:last] - self._begin
         # A place is a word and which of its symbols.
         self._width = symbols.width
-        self.kept, self._places = once(*spelled(self._words, symbols.table, self._width))
+        self.kept, self._places = spelled(self._words, symbols.table, self._width)
         # Where each run of one speaker begins, as a segment and as a word.
         turns = np.flatnonzero(np.diff(spoken.runs[first:last], prepend=spoken.runs[first : first + 1] + 1))
         begins = self._places.searchsorted((own_marks.take(turns) * self._width).astype(self._places.dtype))

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from callscan.lexicon import kernel
-from callscan.lexicon.alphabet import OTHER, number_of
 from callscan.lexicon.kernel import DISTANCE, FOUND, Code, Met, Room, Tables
 
 WORTH = 50_000
@@ -32,6 +31,8 @@ _FUNCTIONS = (
     "bits_of",
     "slots",
     "looked_up",
+    "said",
+    "counted",
     "spelled",
     "once",
     "heads",
@@ -103,18 +104,26 @@ def looked_up(text: Any, at: int, *tables: Any) -> tuple[Any, Any, Any, list[tup
     return symbols[:count], starts[:count], ends[:count], [*zip(places[::2], places[1::2], strict=True)], at
 
 
+def counted(symbols: Any, marks: int) -> tuple[Any, Any, Any]:
+    """The symbols of a text's words that count, without what is said twice in a row, and their places; and the places
+    of so many marks: see :func:`callscan.lexicon.kernel.counted`."""
+    kept, places = np.empty(len(symbols), np.uint16), np.empty(len(symbols), np.int32)
+    marked = np.empty(marks, np.int32)
+    count = _call("counted", symbols, kept, places, marked)
+    return *_once(kept[:count], places[:count]), marked
+
+
 def spelled(words: Any, table: Any, width: int) -> tuple[Any, Any]:
-    """The symbols of words by number, and their places: see :func:`callscan.lexicon.kernel.spelled`."""
+    """The symbols of words by number, without what is said twice in a row, and their places: see
+    :func:`callscan.lexicon.kernel.spelled`."""
     _Read.words += len(words)
     kept, places = (np.empty(len(words) * width, dtype=kind) for kind in (np.uint16, np.int32))
     count = _call("spelled", words, table, width, kept, places)
-    return kept[:count], places[:count]
+    return _once(kept[:count], places[:count])
 
 
-def once(kept: Any, places: Any) -> tuple[Any, Any]:
-    """Symbols and places without what is said twice in a row: see :func:`callscan.lexicon.kernel.once`."""
-    _Read.words += len(kept)
-    count = _call("once", kept, places, number_of(OTHER) + 1)
+def _once(kept: Any, places: Any) -> tuple[Any, Any]:
+    count = _call("once", kept, places)
     return kept[:count], places[:count]
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from callscan.lexicon.alphabet import ROWS
+from callscan.lexicon.alphabet import OTHER, ROWS, SEGMENT, number_of
 
 WORD, SPLIT, JUMP, CHOOSE, LEFT, RIGHT, END, MATCH = range(8)
 """Operations: a word of the set of ranges a to b; go on a further, or else b further; go on a further; go on as the
@@ -45,6 +45,9 @@ FIRST_BITS, SECOND_BITS = 15, 16
 """Slots of the tables of words. The first holds those that come first, which are those said most: it is small enough
 for a core's cache."""
 _SPACE = 32
+_SEGMENT, _OTHER = number_of(SEGMENT), number_of(OTHER)
+"""The mark that patterns reach over, one below the one that they do not; symbols from there on count. A word that none
+asks for, and above it those that some ask for."""
 _HASH = (1 << 62) - 1
 _PRIME, _MIX = 0x1E3779B97F4A7C15, 0x16E8FEB86659FD93
 
@@ -270,6 +273,28 @@ def looked_up(
     return count, unknown, at
 
 
+def said(kept: Any, places: Any, count: int, symbol: int, place: int) -> int:
+    """Add a symbol and its place to so many; of a word that is said twice in a row, the later one stays."""
+    if count and kept[count - 1] == symbol and symbol > _OTHER:
+        count -= 1
+    kept[count], places[count] = symbol, place
+    return count + 1
+
+
+def counted(symbols: Any, kept: Any, places: Any, marks: Any) -> int:
+    """The symbols of words that count, each with its place: how many there are. ``marks`` has room for the places of
+    the marks between segments."""
+    count = found = 0
+    for place in range(len(symbols)):
+        symbol = symbols[place]
+        if symbol > _SEGMENT:
+            count = said(kept, places, count, symbol, place)
+        if _SEGMENT <= symbol < _OTHER:
+            marks[found] = place
+            found += 1
+    return count
+
+
 def spelled(words: Any, table: Any, width: int, kept: Any, places: Any) -> int:
     """The symbols of words one after the other, and the place of each in as many times ``width``: how many there are.
     The symbols of word n are in ``table`` from ``width`` times n on, with zeros behind them."""
@@ -280,21 +305,20 @@ def spelled(words: Any, table: Any, width: int, kept: Any, places: Any) -> int:
             symbol = table[begin + nth]
             if symbol == 0:
                 break
-            kept[count], places[count] = symbol, width * at + nth
-            count += 1
+            count = said(kept, places, count, symbol, width * at + nth)
     return count
 
 
-def once(kept: Any, places: Any, least: int) -> int:
-    """Leave out what is said twice in a row ("la deuxième la deuxième"), up to three words from ``least`` on:
-    how many symbols are left, each with its place."""
+def once(kept: Any, places: Any) -> int:
+    """Leave out two or three words that are said twice in a row ("la deuxième la deuxième"): how many symbols are left,
+    each with its place."""
     count = len(kept)
-    for length in range(1, 4):
+    for length in range(2, 4):
         left = until = 0
         for at in range(count):
             same = 0
             if at + 2 * length <= count:
-                while same < length and kept[at + same] == kept[at + same + length] and kept[at + same] >= least:
+                while same < length and kept[at + same] == kept[at + same + length] and kept[at + same] > _OTHER:
                     same += 1
             if same == length:
                 until = at + length

@@ -138,7 +138,8 @@ class Matcher:
 
     def match(self, transcripts: Sequence[Transcript]) -> dict[int, tuple[Hit, ...]]:
         """All hits of each call that has any, by start time; some calls together cost less than each by itself."""
-        return self.match_stream(Stream(self.table, transcripts))
+        with collector_paused():
+            return self._match(Stream(self.table, transcripts))
 
     def match_stream(self, stream: AnyStream) -> dict[int, tuple[Hit, ...]]:
         """The hits of each call of a stream that has any, by start time."""
@@ -180,7 +181,8 @@ class Matcher:
         """What is found, each once and by place: expression, start, end, and the words around a distance."""
         found = self._kernel.look(ways, stream.rows, said_by, runs)[0]
         found = found[np.lexsort((found[:, 1], found[:, 0])), 2:]
-        _, first = np.unique(found[:, :3], axis=0, return_index=True)
+        expressions, starts, lengths = found[:, 0], found[:, 1], found[:, 2] - found[:, 1]
+        _, first = np.unique((expressions * (len(stream) + 1) + starts) * (lengths.max(initial=0) + 1) + lengths, True)
         return [*found[np.sort(first)].tolist()]
 
     def _found(self, stream: AnyStream, matches: Sequence[Sequence[int]]) -> list[_Found]:

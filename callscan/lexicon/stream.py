@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from callscan.lexicon.alphabet import BREAK, JOIN, LOWEST, SEGMENT, number_of
-from callscan.lexicon.compiled import once
+from callscan.lexicon.alphabet import JOIN, LOWEST, number_of
+from callscan.lexicon.compiled import counted
 from callscan.lexicon.words import WordTable, normalised
 from callscan.records import Segment, Speaker, Transcript, Word
 
@@ -36,16 +36,28 @@ def text_of(segment: Segment) -> str:
     return " ".join([word.text for word in segment.words]) if segment.words else segment.text
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Layout:
-    """The text of a stream and what it is made of, in order: segments, with the call each is in and its index there,
-    and for each run of one speaker in one call the number of its last segment."""
+    """The text of a stream and the segments that it is made of, in its order: the call each is in and its index there,
+    who says it (:data:`SAID_BY`), its start and end (seconds), and its place among ``segments``, which are all of the
+    transcripts. ``runs`` is the number of the last segment of each run of one speaker in one call."""
 
     text: str
     segments: list[Segment]
+    places: Any
     calls: Any
     indices: Any
+    speakers: Any
+    starts: Any
+    ends: Any
     runs: Any
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def segment(self, number: int) -> Segment:
+        """One of them."""
+        return self.segments[int(self.places[number])]
 
 
 def lay_out(transcripts: Sequence[Transcript], *, clean: bool = False) -> Layout:
@@ -80,23 +92,18 @@ def lay_out(transcripts: Sequence[Transcript], *, clean: bool = False) -> Layout
     in_order = np.all((start[1:] >= start[:-1]) | (call[1:] != call[:-1]))
     order = np.argsort(whose, kind="stable") if in_order else np.lexsort((start, whose))
     order = order[rank.take(order) != _RANKS["ivr"]]
-    ordered = [every[at] for at in order.tolist()]
     call, whose, start, end = call.take(order), whose.take(order), start.take(order), end.take(order)
     fresh = whose[1:] != whose[:-1]
     gap = start[1:] - end[:-1]
     reached = ~fresh & (gap <= PAUSE) & (gap >= -OVERLAP)
-    first = np.cumsum(counts) - counts
-    runs = np.flatnonzero(np.append(fresh, True)[: len(ordered)])
-    return Layout(_joined(ordered, reached.tolist(), clean=clean), ordered, call, order - first.take(call), runs)
-
-
-def _joined(segments: Sequence[Segment], reached: Sequence[bool], *, clean: bool) -> str:
-    """What segments say, with the marks between them: whether patterns reach from one into the next."""
-    texts = [text_of(segment) if segment.words else segment.text for segment in segments]
-    parts = [""] * (len(texts) + len(reached))
+    marks = [SEGMENT_MARK if over else BREAK_MARK for over in reached.tolist()]
+    texts = [s.text if not s.words else text_of(s) for s in [every[at] for at in order.tolist()]]
+    parts = [""] * (len(texts) + len(marks))
     parts[::2] = [_MARK.sub(" ", text) for text in texts] if clean else texts
-    parts[1::2] = [SEGMENT_MARK if over else BREAK_MARK for over in reached]
-    return "".join(parts)
+    parts[1::2] = marks
+    indices = order - (np.cumsum(counts) - counts).take(call)
+    runs = np.flatnonzero(np.append(fresh, True)[: len(order)])
+    return Layout("".join(parts), every, order, call, indices, _SAYING.take(rank.take(order)), start, end, runs)
 
 
 class Evidence(NamedTuple):
@@ -114,6 +121,7 @@ _RANKS: dict[Speaker, int] = {"agent": 0, "customer": 1, "unknown": 2, "ivr": 3}
 """The order in which the speakers of a call follow each other in its stream; machines are not in it."""
 SAID_BY: dict[Speaker, int] = {"customer": 1, "agent": 2, "unknown": 3}
 """A bit a speaker, so that one look says whether a pattern is looked for in somebody's words. Unknown may be either."""
+_SAYING = np.array([SAID_BY.get(speaker, 0) for speaker in _RANKS], dtype=np.uint8)
 
 
 def runs_of(ends: Any) -> Any:
@@ -191,24 +199,20 @@ class Stream(AnyStream):
         self._layout = lay_out(transcripts)
         self._written, clean = normalised(self._layout.text)
         marks = np.count_nonzero(np.frombuffer(clean, np.uint8) - np.uint8(0x1D) < 2)
-        if marks >= max(len(self._layout.segments), 1):  # more than stand between the segments
+        if marks >= max(len(self._layout), 1):  # more than stand between the segments
             self._layout = lay_out(transcripts, clean=True)
             self._written, clean = normalised(self._layout.text)
         words = table.read(clean)
-        raw = words.symbols
         self._starts, self._ends = words.starts, words.ends
-        self._count = len(raw)
-        self._marks = np.flatnonzero((raw == number_of(SEGMENT)) | (raw == number_of(BREAK)))
-        self._joins = np.flatnonzero(raw == number_of(JOIN)) if len(raw) > len(words.starts) else None
+        self._count = len(words.symbols)
+        self._joins = np.flatnonzero(words.symbols == number_of(JOIN)) if self._count > len(words.starts) else None
         # What counts: no hesitations, no marks between segments.
-        counting = np.flatnonzero(raw > number_of(SEGMENT)).astype(np.int32)
-        self.kept, self._counting = once(raw[counting], counting)
-        runs, segments = self._layout.runs, self._layout.segments
-        last_marks = self._marks[runs[:-1]].astype(self._counting.dtype)
-        ends = np.append(self._counting.searchsorted(last_marks), len(self.kept))[: len(runs)]
+        self.kept, self._counting, self._marks = counted(words.symbols, max(len(self._layout) - 1, 0))
+        layout = self._layout
+        last_marks = self._marks[layout.runs[:-1]]
+        ends = np.append(self._counting.searchsorted(last_marks), len(self.kept))[: len(layout.runs)]
         self.runs = runs_of(ends)
-        speakers = np.array([SAID_BY[segments[last].speaker] for last in runs.tolist()], dtype=np.uint8)
-        self.said_by = np.repeat(speakers, np.diff(ends, prepend=0))
+        self.said_by = np.repeat(layout.speakers.take(layout.runs), np.diff(ends, prepend=0))
         self._edges: Any = None
         self._owners: dict[int, list[int]] = {}
 
@@ -236,7 +240,7 @@ class Stream(AnyStream):
         begins, ends = self._starts[first], self._ends[last]
         segments = self._layout.segments
         found: list[Evidence] = []
-        for low, high, from_, to, start, end, number, one, other in zip(
+        for low, high, from_, to, start, end, number, one, other, place in zip(
             begins.tolist(),
             ends.tolist(),
             self._share(first_number, begins).tolist(),
@@ -246,15 +250,17 @@ class Stream(AnyStream):
             self._layout.indices[first_number].tolist(),
             first_number.tolist(),
             last_number.tolist(),
+            self._layout.places.take(first_number).tolist(),
             strict=True,
         ):
             said = self._written[low:high] if one == other else _MARKS.sub(" ", self._written[low:high])
             probability = 1.0
-            if segments[one].words and segments[other].words:
+            segment = segments[place]
+            if segment.words and (one == other or self._layout.segment(other).words):
                 spoken = self._spoken(one, start, other, end)
                 from_, to = spoken[0].start, spoken[-1].end
                 probability = sum([word.probability for word in spoken]) / len(spoken)
-            found.append(Evidence(from_, to, said, number, segments[one].speaker, probability))
+            found.append(Evidence(from_, to, said, number, segment.speaker, probability))
         return found
 
     def time(self, position: int) -> tuple[float, float]:
@@ -298,17 +304,16 @@ class Stream(AnyStream):
 
     def _share(self, numbers: Any, at: Any) -> Any:
         """When each segment came to a place in the text, as if all its letters took the same time."""
-        segments = [self._layout.segments[number] for number in numbers.tolist()]
         first, after = self._bounds(numbers)
         begins, ends = self._starts[first], self._ends[after - 1]
-        start = np.array([segment.start for segment in segments])
-        return start + (np.array([segment.end for segment in segments]) - start) * ((at - begins) / (ends - begins))
+        start = self._layout.starts.take(numbers)
+        return start + (self._layout.ends.take(numbers) - start) * ((at - begins) / (ends - begins))
 
     def _spoken(self, first_number: int, first: int, last_number: int, last: int) -> list[Word]:
         """The recogniser's words from one normalised word to another."""
         found: list[Word] = []
         for number in range(first_number, last_number + 1):
-            words = self._layout.segments[number].words
+            words = self._layout.segment(number).words
             begins = int(self._bounds([number])[0][0])
             owners = self._owners_of(number)
             low = owners[first - begins] if number == first_number else 0
@@ -321,7 +326,7 @@ class Stream(AnyStream):
         found = self._owners.get(number)
         if found is None:
             found = []
-            for position, word in enumerate(self._layout.segments[number].words):
+            for position, word in enumerate(self._layout.segment(number).words):
                 _, clean = normalised(_MARKS.sub(" ", word.text))
                 found.extend([position] * len(clean.split()))
             self._owners[number] = found
