@@ -7,7 +7,7 @@ lexicon knows are recognised where many calls are counted together (callscan/rep
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -68,15 +68,10 @@ class _Telling(dict[bytes, bool]):
         return found
 
 
-def announced(
-    announcements: Announcements, said_by_agent: Iterable[tuple[int, str]], asked: Mapping[int, str]
-) -> frozenset[int]:
-    """Which of the ``asked`` segments of a call (index and text) are a machine's, as :func:`mark_ivr` has it.
-
-    ``said_by_agent`` are the agent's segments in order; no more of them are read than it takes.
-    """
-    opened = next((index for index, text in said_by_agent if not announcements.is_announcement(text)), math.inf)
-    return frozenset(i for i, text in asked.items() if i < opened and announcements.is_announcement(text))
+def opened(announcements: Announcements, said_by_agent: Iterable[tuple[int, str]]) -> float:
+    """From which segment of a call on nothing is a machine's, as :func:`mark_ivr` has it; infinity where that may be
+    anywhere. ``said_by_agent`` are the agent's segments in order (index and text); no more are read than it takes."""
+    return next((index for index, text in said_by_agent if not announcements.is_announcement(text)), math.inf)
 
 
 def mark_ivr(transcript: Transcript, announcements: Announcements) -> Transcript:
@@ -87,7 +82,8 @@ def mark_ivr(transcript: Transcript, announcements: Announcements) -> Transcript
     """
     numbered = list(enumerate(transcript.segments))
     by_agent = ((index, segment.text) for index, segment in numbered if segment.speaker == "agent")
-    machine = announced(announcements, by_agent, {i: segment.text for i, segment in numbered})
+    since = opened(announcements, by_agent)
+    machine = {i for i, segment in numbered if i < since and announcements.is_announcement(segment.text)}
     return replace(
         transcript,
         segments=tuple(replace(segment, speaker="ivr") if i in machine else segment for i, segment in numbered),

@@ -11,7 +11,7 @@ from typing import Any
 
 from callscan.errors import ConfigError
 from callscan.lexicon.alphabet import Language
-from callscan.lexicon.announcements import Announcements, announced
+from callscan.lexicon.announcements import Announcements, opened
 from callscan.lexicon.cache import kept
 from callscan.lexicon.columns import ColumnStream, Spoken, stretches
 from callscan.lexicon.load import Example, Issue, Sources, files_of, read_language
@@ -154,7 +154,9 @@ class Lexicon:
         for call, hits in found.items():
             segments = transcripts[call].segments
             by_agent = ((index, segment.text) for index, segment in enumerate(segments) if segment.speaker == "agent")
-            machine = announced(known, by_agent, {hit.segment: segments[hit.segment].text for hit in hits})
+            since = opened(known, by_agent)
+            early = {hit.segment for hit in hits if hit.segment < since}
+            machine = {index for index in early if known.is_announcement(segments[index].text)}
             kept[call] = tuple([hit for hit in hits if hit.segment not in machine]) if machine else hits
         return kept
 
@@ -172,9 +174,11 @@ class Lexicon:
             stream = ColumnStream(matcher.vocabulary, spoken, first, last)
             for call, hits in sorted(matcher.match_stream(stream).items()):
                 texts = {hit.segment: stream.text_of(call, hit.segment) for hit in hits}
+                machine = {index for index, text in texts.items() if known.is_announcement(text)}
                 # What the agent said is put together only where a machine may have spoken.
-                suspects = {index: text for index, text in texts.items() if known.is_announcement(text)}
-                machine = announced(known, stream.said_by_agent(call), suspects) if suspects else ()
+                if machine:
+                    since = opened(known, stream.said_by_agent(call))
+                    machine = {index for index in machine if index < since}
                 yield from ((call, hit, texts[hit.segment]) for hit in hits if hit.segment not in machine)
 
     def match_many(self, transcripts: Iterable[Transcript]) -> Iterator[tuple[Hit, ...]]:

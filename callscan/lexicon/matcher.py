@@ -274,12 +274,12 @@ class Matcher:
         """What is left of the matches of an issue in a call, where they say the same or are excepted."""
         if len(ones) == 1:
             return [] if ones[0].rejected or ones[0].excepted else ones
-        flagged = any(one.flags for one in ones)
-        if flagged:
+        if flagged := [one for one in ones if one.flags]:
             ones = self._unexplained(stream, ones)
+            flagged = [one for one in ones if one.flags]
         kept: list[_Found] = []
         said: set[int] = set()
-        flagging = _Spans([one for one in ones if one.flags]) if flagged else None
+        flagging = _Spans(flagged) if flagged else None
         # The longest of overlapping matches stands for them all; of equals, the one whose pattern stands first.
         ones.sort(key=_by_length)
         for one in ones:

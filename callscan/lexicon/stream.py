@@ -71,21 +71,21 @@ def lay_out(transcripts: Sequence[Transcript], *, clean: bool = False) -> Layout
     counts = [len(own) for own in segments]
     every = [*chain.from_iterable(segments)]
     # One loop that looks at each segment once: they lie all over memory, and a column at a time finds each anew.
-    speakers: list[Speaker] = []
-    flags: list[tuple[str, ...]] = []
+    ranks: list[int] = []
+    flagged: list[int] = []
     channels: list[int] = []
     starts: list[float] = []
     ends: list[float] = []
     for segment in every:
-        speakers.append(segment.speaker)
-        flags.append(segment.flags)
+        if segment.flags:
+            flagged.append(len(ranks))
+        ranks.append(_RANKS[segment.speaker])
         channels.append(segment.channel)
         starts.append(segment.start)
         ends.append(segment.end)
     call = np.repeat(np.arange(len(counts)), counts)
-    rank = np.array([*map(_RANKS.__getitem__, speakers)], np.int64)
-    if any(flags):
-        rank[[at for at, own in enumerate(flags) if not UNHEARD.isdisjoint(own)]] = _RANKS["ivr"]
+    rank = np.array(ranks, np.int64)
+    rank[[at for at in flagged if not UNHEARD.isdisjoint(every[at].flags)]] = _RANKS["ivr"]
     start, end, channel = np.array(starts, np.float64), np.array(ends, np.float64), np.array(channels, np.int64)
     # One number for whose words in which call they are: sorting by one is faster than by three.
     whose = (call * len(_RANKS) + rank) * (channel.max(initial=0) + 1) + channel
