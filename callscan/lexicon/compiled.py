@@ -38,6 +38,7 @@ _FUNCTIONS = (
     "heads",
     "neighbours",
     "members",
+    "listed",
     "pairs",
     "sort",
     "check",

@@ -404,32 +404,42 @@ def members(tables: Tables, rows: Any, begin: int, count: int, room: Room) -> in
     return found
 
 
+def listed(tables: Tables, count: int, room: Room) -> int:
+    """Which of those are so far apart as any way has them: how many, and the list of each (in ``room.numbers``)."""
+    held, lists, met, numbers = tables.members, tables.lists, room.met, room.numbers
+    found = 0
+    for nth in range(count):
+        one, number = met[nth], numbers[nth]
+        word, bit = int(held[number >> 5]), number & 31
+        which = (word >> 32) + bits_of(word & ((1 << bit) - 1))
+        met[found], numbers[found] = one, which
+        found += (lists[which] >> (one & FARTHEST)) & 1
+    return found
+
+
 def pairs(tables: Tables, rows: Any, said_by: Any, runs: Any, room: Room, met: Met) -> int:
     """Where the pair of a way is, or its one word: how often, and each in ``met``, as far as there is room.
 
     ``rows`` are the words of a text, ``said_by`` who says each (0 is nobody: no pair is looked for there), ``runs``
     where what each speaker says in turn begins and ends, one after the other.
     """
-    held, single, lists, ways, when = tables.members, tables.single, tables.lists, tables.ways, tables.when
+    single, lists, ways, when = tables.single, tables.lists, tables.ways, tables.when
     met_ways, met_places, met_runs = met.ways, met.places, met.runs
     count = 0
     for run in range(len(runs) >> 1):
         begin, end = runs[2 * run], runs[2 * run + 1]
         asking, alone = heads(tables, rows, said_by, begin, end, room)
-        paired = members(tables, rows, begin, neighbours(tables, rows, said_by, begin, asking, room), room)
+        paired = neighbours(tables, rows, said_by, begin, asking, room)
+        paired = listed(tables, members(tables, rows, begin, paired, room), room)
         for nth in range(-alone, paired):
             # The words that may be a way by themselves, then the pairs.
             if nth < 0:
                 at = place = begin + room.alone[-1 - nth]
                 which, distance = int(single[rows[at]]), 0
             else:
-                one, number = room.met[nth], room.numbers[nth]
+                one, which = room.met[nth], int(room.numbers[nth])
                 at, distance = begin + (one >> SIDE), int(one & FARTHEST)
                 place = at - distance if one & BACK else at
-                word, bit = int(held[number >> 5]), number & 31
-                which = (word >> 32) + bits_of(word & ((1 << bit) - 1))
-                if not (lists[which] >> distance) & 1:
-                    continue
             bit = said_by[at] * (DISTANCE + 1) + distance
             for number in range(lists[which] >> BITS, lists[which + 1] >> BITS):
                 way = ways[number]
