@@ -81,9 +81,9 @@ def load(archive: Archive, shard: str, digest: str) -> Index | None:
         measures = _read(archive, f"{FOLDER}/{shard}.measures.parquet", _stamp(digest))
     except _UNUSABLE:
         return None
-    row = {name: table.column(name).chunk(0)[0] for name in table.column_names}
-    kinds = dict(row["kinds"].as_py())
-    arrays = {name: np.frombuffer(row[name].as_buffer(), dtype=kind) for name, kind in kinds.items()}
+    kinds = dict(table.column("kinds")[0].as_py())
+    arrays = {name: _array(table.column(name).chunk(0), kind) for name, kind in kinds.items()}
+    row = {name: table.column(name)[0] for name in table.column_names if name not in kinds}
     spoken = Spoken(
         vocabulary=row["vocabulary"].as_py(),
         texts=dict(row["texts"].as_py()),
@@ -95,6 +95,12 @@ def load(archive: Archive, shard: str, digest: str) -> Index | None:
         **{name: arrays[name] for name in _ARRAYS},
     )
     return Index(row["languages"].as_py(), spoken, row["unindexed"].as_py(), measures)
+
+
+def _array(held: pa.LargeBinaryArray, kind: str) -> NDArray[Any]:
+    """The numbers in the one value of an array of bytes, as they lie there: to take the value is to copy it."""
+    begin, end = np.frombuffer(held.buffers()[1], np.int64)[held.offset : held.offset + 2].tolist()
+    return np.frombuffer(held.buffers()[2], np.uint8)[begin:end].view(kind) if begin < end else np.zeros(0, kind)
 
 
 def save(archive: Archive, shard: str, digest: str, index: Index) -> None:

@@ -140,6 +140,8 @@ def serve() -> None:
     url, lexicon = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own parent
     part = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own parent
     lexicon.prepare()
+    # Memory that is given back after each shard costs more than to read it: this one is kept (lexicon/compiled.py).
+    pa.set_memory_pool(pa.system_memory_pool())
 
     def tasks() -> Iterator[Task]:
         while True:
