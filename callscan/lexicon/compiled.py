@@ -165,8 +165,8 @@ class Kernel:
         longest = int((runs[:, 1] - runs[:, 0]).max(initial=0))
         # Of a word that is looked for first, any of so many on both sides may be the other.
         sizes = longest, longest, 2 * DISTANCE * longest, 2 * DISTANCE * longest
-        seen = np.zeros(2 * (longest + 2 * DISTANCE), dtype=np.uint64)
-        room = Room(seen, *(np.empty(size + 1, dtype=np.int32) for size in sizes))
+        colours = (np.zeros(longest + 2 * DISTANCE, dtype=np.uint64) for _ in range(2))
+        room = Room(*colours, *(np.empty(size + 1, dtype=np.uint32) for size in sizes))
         size = 0
         while count > size:
             size = count

@@ -37,6 +37,9 @@ BITS = 8
 """For the distances at which a pair is met."""
 SIDE, BACK, FARTHEST = 4, 8, 7
 """Of a pair on the way: bits for where its other word is, the one that says it is before, and those for how far."""
+PLACES = (1 << 40) - 1
+"""More than there are places. What is below it is no negative number: machine code then takes it for a place as it is,
+where it would look first whether it counts from the end. In the shortest loops that is half of the work."""
 
 
 LETTERS = 7
@@ -107,7 +110,8 @@ class Room(NamedTuple):
     """Where :func:`pairs` keeps what it finds on the way, in a run. What is written over the last is not counted yet,
     so each has room for one more."""
 
-    seen: Any
+    after: Any
+    before: Any
     firsts: Any
     alone: Any
     met: Any
@@ -333,58 +337,61 @@ def heads(tables: Tables, rows: Any, said_by: Any, begin: int, end: int, room: R
     """The colours of the words of a run, with none on both sides; which words are looked for first of a pair, and which
     alone: how many are. The steps of :func:`pairs` are apart so that each is a short loop, whose branches a core can
     foretell."""
-    colours, looked, seen, firsts, alone = tables.colours, tables.looked, room.seen, room.firsts, room.alone
-    half = len(seen) // 2
+    colours, looked, firsts, alone = tables.colours, tables.looked, room.firsts, room.alone
+    after, before = room.after, room.before
     count = single = 0
+    begin &= PLACES
     for at in range(end - begin):
+        count, single = count & PLACES, single & PLACES
         row = rows[begin + at]
-        seen[DISTANCE + at], seen[half + DISTANCE + at] = colours[2 * row], colours[2 * row + 1]
+        after[DISTANCE + at], before[DISTANCE + at] = colours[2 * row], colours[2 * row + 1]
         bits = int(looked[said_by[begin + at] * ROWS + row])
         firsts[count] = alone[single] = at
         count += (bits & PAIRED) != 0
         single += bits >> TABLES
     for at in range(end - begin + DISTANCE, end - begin + 2 * DISTANCE):
-        seen[at] = seen[half + at] = 0
+        after[at] = before[at] = 0
     return count, single
 
 
 def neighbours(tables: Tables, rows: Any, said_by: Any, begin: int, count: int, room: Room) -> int:
     """Which words near those looked for first have a colour that they ask for: how many do, each with the one that asks
     and where it is: that one's place, a bit for before it, and how far, in four bits."""
-    asked, seen, met = tables.asked, room.seen, room.met
-    half = len(seen) // 2
+    asked, firsts, met, after, before = tables.asked, room.firsts, room.met, room.after, room.before
     found = 0
+    begin &= PLACES
     for nth in range(count):
-        at = room.firsts[nth]
+        found &= PLACES
+        at = int(firsts[nth])
         line = TABLES * (said_by[begin + at] * ROWS + rows[begin + at])
-        after, before, ahead, back = DISTANCE + at, half + DISTANCE + at, at << SIDE, at << SIDE | BACK
+        ahead, back, here = at << SIDE, at << SIDE | BACK, DISTANCE + at
         # Each is written down, and the next over it unless it counts: that has no branch that is hard to foretell.
         near, far = asked[line], asked[line + 1]
         met[found] = ahead + 1
-        found += (near & seen[after + 1]) != 0
+        found += (near & after[here + 1]) != 0
         met[found] = ahead + 2
-        found += (far & seen[after + 2]) != 0
+        found += (far & after[here + 2]) != 0
         met[found] = ahead + 3
-        found += (far & seen[after + 3]) != 0
+        found += (far & after[here + 3]) != 0
         met[found] = ahead + 4
-        found += (far & seen[after + 4]) != 0
+        found += (far & after[here + 4]) != 0
         met[found] = ahead + 5
-        found += (far & seen[after + 5]) != 0
+        found += (far & after[here + 5]) != 0
         met[found] = ahead + 6
-        found += (far & seen[after + 6]) != 0
+        found += (far & after[here + 6]) != 0
         near, far = asked[line + 2], asked[line + 3]
         met[found] = back + 1
-        found += (near & seen[before - 1]) != 0
+        found += (near & before[here - 1]) != 0
         met[found] = back + 2
-        found += (far & seen[before - 2]) != 0
+        found += (far & before[here - 2]) != 0
         met[found] = back + 3
-        found += (far & seen[before - 3]) != 0
+        found += (far & before[here - 3]) != 0
         met[found] = back + 4
-        found += (far & seen[before - 4]) != 0
+        found += (far & before[here - 4]) != 0
         met[found] = back + 5
-        found += (far & seen[before - 5]) != 0
+        found += (far & before[here - 5]) != 0
         met[found] = back + 6
-        found += (far & seen[before - 6]) != 0
+        found += (far & before[here - 6]) != 0
     return found
 
 
@@ -393,12 +400,14 @@ def members(tables: Tables, rows: Any, begin: int, count: int, room: Room) -> in
     first, other, held = tables.first, tables.other, tables.members
     met, numbers = room.met, room.numbers
     found = 0
+    begin &= PLACES
     for nth in range(count):
-        one = met[nth]
+        found &= PLACES
+        one = int(met[nth])
         at, back, distance = begin + (one >> SIDE), (one & BACK) != 0, one & FARTHEST
         table = 2 * back + (distance > 1)
         near = rows[at - distance if back else at + distance]
-        number = first[TABLES * rows[at] + table] + other[TABLES * near + table]
+        number = int(first[TABLES * rows[at] + table] + other[TABLES * near + table]) & PLACES
         met[found], numbers[found] = one, number
         found += (held[number >> 5] >> (number & 31)) & 1
     return found
@@ -409,7 +418,8 @@ def listed(tables: Tables, count: int, room: Room) -> int:
     held, lists, met, numbers = tables.members, tables.lists, room.met, room.numbers
     found = 0
     for nth in range(count):
-        one, number = met[nth], numbers[nth]
+        found &= PLACES
+        one, number = int(met[nth]), int(numbers[nth])
         word, bit = int(held[number >> 5]), number & 31
         which = (word >> 32) + bits_of(word & ((1 << bit) - 1))
         met[found], numbers[found] = one, which
@@ -437,7 +447,7 @@ def pairs(tables: Tables, rows: Any, said_by: Any, runs: Any, room: Room, met: M
                 at = place = begin + room.alone[-1 - nth]
                 which, distance = int(single[rows[at]]), 0
             else:
-                one, which = room.met[nth], int(room.numbers[nth])
+                one, which = int(room.met[nth]), int(room.numbers[nth])
                 at, distance = begin + (one >> SIDE), int(one & FARTHEST)
                 place = at - distance if one & BACK else at
             bit = said_by[at] * (DISTANCE + 1) + distance
