@@ -170,12 +170,12 @@ class Kernel:
         size = 0
         while count > size:
             size = count
-            met = Met(*(np.empty(size, dtype=np.int32) for _ in Met._fields))
+            met = Met(*(np.empty(size, dtype=np.uint32) for _ in Met._fields))
             count = _call("pairs", tables, rows, said_by, runs.reshape(-1), room, met)
         met = Met(*(part[:count] for part in met))
         if count > len(tables.when):
             # What is read of the tables for a way is read once.
-            begins, by_way = np.zeros(len(tables.when) + 1, np.int32), Met(*map(np.empty_like, met))
+            begins, by_way = np.zeros(len(tables.when) + 1, np.uint32), Met(*map(np.empty_like, met))
             _call("sort", met, begins, by_way)
             met = by_way
         found = np.empty((count, FOUND), dtype=np.int64)

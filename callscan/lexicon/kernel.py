@@ -248,6 +248,7 @@ def looked_up(
     and where to go on."""
     count = unknown = 0
     while at < len(text) and 2 * unknown < len(new):
+        at, count = at & PLACES, count & PLACES
         if text[at] == _SPACE:
             at += 1
             continue
@@ -257,7 +258,7 @@ def looked_up(
         while letter != _SPACE:
             part |= letter << shift
             shift += 8
-            at += 1
+            at = (at + 1) & PLACES
             letter = text[at]
             if shift == 8 * LETTERS:
                 hashed = ((hashed ^ (hashed >> 29)) * _PRIME + part) & _HASH
@@ -281,6 +282,7 @@ def said(kept: Any, places: Any, count: int, symbol: int, place: int) -> int:
     """Add a symbol and its place to so many; of a word that is said twice in a row, the later one stays."""
     if count and kept[count - 1] == symbol and symbol > _OTHER:
         count -= 1
+    count &= PLACES
     kept[count], places[count] = symbol, place
     return count + 1
 
@@ -320,6 +322,7 @@ def once(kept: Any, places: Any) -> int:
     for length in range(2, 4):
         left = until = 0
         for at in range(count):
+            left &= PLACES
             same = 0
             if at + 2 * length <= count:
                 while same < length and kept[at + same] == kept[at + same + length] and kept[at + same] > _OTHER:
@@ -437,7 +440,7 @@ def pairs(tables: Tables, rows: Any, said_by: Any, runs: Any, room: Room, met: M
     met_ways, met_places, met_runs = met.ways, met.places, met.runs
     count = 0
     for run in range(len(runs) >> 1):
-        begin, end = runs[2 * run], runs[2 * run + 1]
+        begin, end = runs[2 * run] & PLACES, runs[2 * run + 1]
         asking, alone = heads(tables, rows, said_by, begin, end, room)
         paired = neighbours(tables, rows, said_by, begin, asking, room)
         paired = listed(tables, members(tables, rows, begin, paired, room), room)
@@ -465,12 +468,12 @@ def sort(met: Met, begins: Any, by_way: Met) -> None:
     ways, places, runs = met.ways, met.places, met.runs
     sorted_ways, sorted_places, sorted_runs = by_way.ways, by_way.places, by_way.runs
     for nth in range(len(ways)):
-        begins[ways[nth] + 1] += 1
+        begins[int(ways[nth]) + 1] += 1
     for way in range(1, len(begins)):
         begins[way] += begins[way - 1]
     for nth in range(len(ways)):
-        way = ways[nth]
-        to = begins[way]
+        way = int(ways[nth])
+        to = int(begins[way])
         begins[way] = to + 1
         sorted_ways[to], sorted_places[to], sorted_runs[to] = way, places[nth], runs[nth]
 
@@ -483,17 +486,17 @@ def check(tables: Tables, code: Code, rows: Any, runs: Any, met: Met, found: Any
     met_ways, met_places, met_runs = met.ways, met.places, met.runs
     count = 0
     for nth in range(len(met_ways)):
-        way, place, run = int(met_ways[nth]), int(met_places[nth]), met_runs[nth]
-        first, last = runs[2 * run], runs[2 * run + 1]
+        way, place, run = int(met_ways[nth]), int(met_places[nth]), int(met_runs[nth])
+        first, last = runs[2 * run] & PLACES, runs[2 * run + 1] & PLACES
         there = True
         for rank in range(3 * OTHERS * way, 3 * OTHERS * (way + 1), 3):
-            row = others[rank]
+            row = int(others[rank]) & PLACES
             if row == 0:
                 break
             there = False
             begin = place + others[rank + 1]
             for at in range(max(begin, first), min(begin + others[rank + 2], last)):
-                kind = kinds[rows[at]]
+                kind = int(kinds[rows[at]])
                 if (held[row + (kind >> 3)] >> (kind & 7)) & 1:
                     there = True
                     break

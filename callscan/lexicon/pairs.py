@@ -38,7 +38,7 @@ class Kinds:
 
     def lookup(self) -> Any:
         """The kind of every symbol, by its row."""
-        table = np.zeros(ROWS, dtype=np.int32)
+        table = np.zeros(ROWS, dtype=np.uint32)
         for one, number in self.of.items():
             table[rows_of(one)] = number
         return table
