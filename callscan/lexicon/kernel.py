@@ -306,7 +306,7 @@ def spelled(words: Any, table: Any, width: int, kept: Any, places: Any) -> int:
     The symbols of word n are in ``table`` from ``width`` times n on, with zeros behind them."""
     count = 0
     for at in range(len(words)):
-        begin = width * int(words[at])
+        begin = (width * int(words[at])) & PLACES
         for nth in range(width):
             symbol = table[begin + nth]
             if symbol == 0:
@@ -323,14 +323,16 @@ def once(kept: Any, places: Any) -> int:
         left = until = 0
         for at in range(count):
             left &= PLACES
-            same = 0
-            if at + 2 * length <= count:
+            if at + 2 * length <= count and kept[at] == kept[at + length]:
+                same = 0
                 while same < length and kept[at + same] == kept[at + same + length] and kept[at + same] > _OTHER:
                     same += 1
-            if same == length:
-                until = at + length
+                if same == length:
+                    until = at + length
             if at >= until:
-                kept[left], places[left] = kept[at], places[at]
+                # Hardly ever is anything left out.
+                if left < at:
+                    kept[left], places[left] = kept[at], places[at]
                 left += 1
         count = left
     return count
