@@ -1,7 +1,8 @@
 """The kernel as it is for a few sentences, and as machine code once a process has read enough for that to pay.
 
-Both are the same functions (:mod:`callscan.lexicon.kernel`). numba takes most of a second to start, and several to
-compile what nobody has compiled on the machine before; Python finds the patterns of a sentence in less.
+Both are the same functions (:mod:`callscan.lexicon.tokens`, :mod:`callscan.lexicon.kernel`). numba takes most of a
+second to start, and several to compile what nobody has compiled on the machine before; Python finds the patterns of a
+sentence in less.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from callscan.lexicon import kernel
+from callscan.lexicon import kernel, tokens
+from callscan.lexicon.cache import code_digest
 from callscan.lexicon.kernel import DISTANCE, FOUND, Code, Met, Room, Tables
 
 WORTH = 50_000
@@ -44,6 +46,7 @@ _FUNCTIONS = (
     "check",
 )
 """Each after those that it calls."""
+_PLAIN: dict[str, Any] = {**vars(tokens), **vars(kernel)}
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """Parameters of glibc: bytes that stay with the process, and from which on an array is a mapping of its own."""
 _ROOM = 1024
@@ -56,10 +59,12 @@ def _machine_code() -> dict[str, Any]:
 
     _leave_scipy()
     _keep_memory()
-    space: dict[str, Any] = dict(vars(kernel))
+    space = dict(_PLAIN)
     for name in _FUNCTIONS:
-        # The same code, but what it calls is compiled, too.
+        # The same code, but what it calls is compiled, too. numba keeps it under its name as long as its own file is
+        # the same; what it takes from other files is part of it as well.
         function = FunctionType(space[name].__code__, space, name)
+        function.__qualname__ = f"{name}_{code_digest().hex()[:16]}"
         try:
             space[name] = njit(cache=True)(function)
         except RuntimeError:  # nowhere to keep what is compiled
@@ -95,7 +100,7 @@ def _keep_memory() -> None:
 
 def looked_up(text: Any, at: int, *tables: Any) -> tuple[Any, Any, Any, list[tuple[int, int]], int]:
     """Symbols of a text's words, their starts and ends, which words are new with their hash, and where to go on: see
-    :func:`callscan.lexicon.kernel.looked_up`."""
+    :func:`callscan.lexicon.tokens.looked_up`."""
     most = (len(text) - at) // 2
     symbols, starts, ends = np.empty(most, np.uint16), np.empty(most, np.int32), np.empty(most, np.int32)
     new = np.empty(2 * NEW, np.int64)
@@ -107,7 +112,7 @@ def looked_up(text: Any, at: int, *tables: Any) -> tuple[Any, Any, Any, list[tup
 
 def counted(symbols: Any, marks: int) -> tuple[Any, Any, Any]:
     """The symbols of a text's words that count, without what is said twice in a row, and their places; and the places
-    of so many marks: see :func:`callscan.lexicon.kernel.counted`."""
+    of so many marks: see :func:`callscan.lexicon.tokens.counted`."""
     kept, places = np.empty(len(symbols), np.uint16), np.empty(len(symbols), np.int32)
     marked = np.empty(marks, np.int32)
     count = _call("counted", symbols, kept, places, marked)
@@ -116,7 +121,7 @@ def counted(symbols: Any, marks: int) -> tuple[Any, Any, Any]:
 
 def spelled(words: Any, table: Any, width: int) -> tuple[Any, Any]:
     """The symbols of words by number, without what is said twice in a row, and their places: see
-    :func:`callscan.lexicon.kernel.spelled`."""
+    :func:`callscan.lexicon.tokens.spelled`."""
     _Read.words += len(words)
     kept, places = (np.empty(len(words) * width, dtype=kind) for kind in (np.uint16, np.int32))
     count = _call("spelled", words, table, width, kept, places)
@@ -186,7 +191,7 @@ def _call(name: str, *given: Any) -> Any:
     """Call a function of the kernel with what it is given as it wants that."""
     if _Read.words > WORTH:
         return _machine_code()[name](*given)
-    return getattr(kernel, name)(*map(_viewed, given))
+    return _PLAIN[name](*map(_viewed, given))
 
 
 def _viewed(one: Any) -> Any:

@@ -14,7 +14,7 @@ import numpy as np
 
 from callscan.lexicon.alphabet import LOWEST, MAX_WORD_LENGTH, OTHER, WordMemory, number_of
 from callscan.lexicon.compiled import looked_up
-from callscan.lexicon.kernel import FIRST_BITS, SECOND_BITS, slots
+from callscan.lexicon.tokens import FIRST_BITS, SECOND_BITS, slots
 
 _TYPOGRAPHIC = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "œ": "½", "Œ": "½", "Ÿ": "ÿ", "…": ".", "–": "-", "—": "-"})
 _BLOCK = 1 << 16
