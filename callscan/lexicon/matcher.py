@@ -188,7 +188,7 @@ class Matcher:
     def _found(self, stream: AnyStream, matches: Sequence[Sequence[int]]) -> list[_Found]:
         """Matches, with the flags that their own words tell."""
         found: list[_Found] = []
-        open_: list[_Found] = []
+        gapped: list[_Found] = []
         for number, start, end, left, right in matches:
             rule = self._rules[number]
             one = _Found(rule, start, end)
@@ -198,13 +198,13 @@ class Matcher:
             if rule.near_seconds is not None:
                 one.gap = left - 1, right
             if rule.strict is not None:
-                open_.append(one)
+                gapped.append(one)
         # Whether one steps over a negation that its pattern does not name.
-        starts, ends = np.array([one.start for one in open_], int), np.array([one.end for one in open_], int)
+        starts, ends = np.array([one.start for one in gapped], int), np.array([one.end for one in gapped], int)
         which, within, _ = spread(ends - starts)
         stepped = which[self._negates.take(stream.rows.take(starts.take(which) + within))]
         for at in np.unique(stepped).tolist():
-            one = open_[at]
+            one = gapped[at]
             if not self._kernel.match(stream.rows, one.compiled.strict, one.start, one.end):
                 one.flags |= {"negated"}
         return found

@@ -97,7 +97,7 @@ def lay_out(transcripts: Sequence[Transcript], *, clean: bool = False) -> Layout
     gap = start[1:] - end[:-1]
     reached = ~fresh & (gap <= PAUSE) & (gap >= -OVERLAP)
     marks = [SEGMENT_MARK if over else BREAK_MARK for over in reached.tolist()]
-    texts = [s.text if not s.words else text_of(s) for s in [every[at] for at in order.tolist()]]
+    texts = [text_of(s) if s.words else s.text for s in [every[at] for at in order.tolist()]]
     parts = [""] * (len(texts) + len(marks))
     parts[::2] = [_MARK.sub(" ", text) for text in texts] if clean else texts
     parts[1::2] = marks
