@@ -14,6 +14,8 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
+from threadpoolctl import threadpool_limits
+
 from callscan.records import Span
 from callscan.speech.api import CallAudio, CallSpeech
 from callscan.speech.call import Call, Item
@@ -44,6 +46,8 @@ class Pipeline:
         self._running: dict[Future[Any], Callable[[Any], None]] = {}
 
     def __enter__(self) -> Self:
+        # The cores are taken: threads of BLAS beside these only spin, for as much CPU time again as features take.
+        self._blas = threadpool_limits(1, user_api="blas")
         return self
 
     def __exit__(
@@ -51,6 +55,7 @@ class Pipeline:
     ) -> None:
         for pool in (self._threads, self._models):
             pool.shutdown(wait=True, cancel_futures=True)
+        self._blas.restore_original_limits()
 
     def run(self, calls: Iterable[CallAudio]) -> Iterator[CallSpeech]:
         """One result a call, in the order given."""

@@ -1,4 +1,4 @@
-"""Where somebody speaks: Silero VAD on ONNX, the model that faster-whisper ships, without torch.
+"""Where somebody speaks: Silero VAD on ONNX Runtime, without torch.
 
 Silence costs nothing: frames far below the channel's own loudness (the other side's turns, comfort noise, digital
 zero) never reach the model. Silero's is a recurrent network, so its state is carried from one loud stretch to the next.
@@ -6,13 +6,11 @@ zero) never reach the model. Silero's is a recurrent network, so its state is ca
 
 from __future__ import annotations
 
-import importlib.util
-from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from callscan.records import Span
 from callscan.speech.api import SAMPLE_RATE, CallAudio
+from callscan.speech.silero import session
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,7 +20,7 @@ FRAME = 512
 """Samples that get one probability: 32 ms."""
 FRAME_SECONDS = FRAME / SAMPLE_RATE
 _CONTEXT = 64
-_BLOCK = 1875  # frames read at a time: a minute
+_BLOCK = 512  # frames read at a time, 16 s: what lies between two layers stays in the cache
 _MARGIN = 10  # frames kept on either side of a loud one: 0.32 s
 _FLOOR = 4 / 32768  # quieter than this is digital silence whatever the rest is like
 _BELOW_LOUD = 0.01  # 40 dB below the channel's loud frames nobody speaks
@@ -32,20 +30,6 @@ MIN_SPEECH = 0.1
 MIN_SILENCE = 0.4
 PADDING = 0.2
 """Seconds kept on both sides of a span: the recogniser wants to hear a word begin and end."""
-
-
-@cache
-def _session() -> Any:
-    import onnxruntime
-
-    spec = importlib.util.find_spec("faster_whisper")
-    if spec is None or not spec.submodule_search_locations:
-        raise ModuleNotFoundError("faster_whisper is not installed")
-    options = onnxruntime.SessionOptions()
-    options.inter_op_num_threads = options.intra_op_num_threads = 1
-    options.log_severity_level = 4
-    model = Path(spec.submodule_search_locations[0]) / "assets" / "silero_vad_v6.onnx"
-    return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
 
 
 def speech_probabilities(call: CallAudio, channel: int) -> NDArray[np.float32]:
@@ -71,7 +55,7 @@ def speech_probabilities(call: CallAudio, channel: int) -> NDArray[np.float32]:
         # One frame more in front: the model wants the last samples before each frame.
         block = _framed(call, channel, at - 1, last)
         given = np.concatenate([block[:-1, -_CONTEXT:], block[1:]], 1)[here]
-        out, hidden, cell = _session().run(None, {"input": given, "h": hidden, "c": cell})
+        out, hidden, cell = session().run(None, {"input": given, "h": hidden, "c": cell})
         found[at + here] = out.reshape(-1)
     return found
 
