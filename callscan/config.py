@@ -5,6 +5,7 @@ Read on the driver alone; workers get the values.
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from dataclasses import dataclass, field, fields, replace
@@ -251,6 +252,7 @@ def _converted(hint: Any, value: Any, key: str) -> Any:
         return value
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
+    _check(not isinstance(value, float) or math.isfinite(value), key, f"must be a finite number, not {value!r}")
     right = isinstance(value, hint) and not (hint is not bool and isinstance(value, bool))
     _check(right, key, f"must be {_NAMES.get(hint, 'a section')}, not {value!r}")
     return value
